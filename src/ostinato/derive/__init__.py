@@ -1,0 +1,1 @@
+"""From one definition: its adjoint, readable sources, kernels, equations and cost."""
