@@ -142,6 +142,8 @@ def apply(op: str, *args: Expr | Number) -> Expr:
     if len(args) != OPERATIONS[op]:
         raise TypeError(f"{op} takes {OPERATIONS[op]} argument(s), got {len(args)}")
     nodes = tuple(a if isinstance(a, Expr) else constant(_number(op, a)) for a in args)
+    if all(node.op == "constant" for node in nodes):
+        raise TypeError(f"{op}({', '.join(map(repr, nodes))}) is a number: compute it with math and write the result")
     return _intern(op, nodes)
 
 
