@@ -192,6 +192,8 @@ class _Definition:
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
                 self.fail(f"'{name}' is no name for an argument: use a Python identifier without a leading _")
+            if name.startswith(("grad_", "next_")):
+                self.fail(f"'{name}' begins with grad_ or next_, which the derived sources use: call it something else")
             if name in OPERATIONS:
                 self.fail(f"'{name}' is the name of an operation: call the argument something else")
             if names.count(name) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -36,7 +37,7 @@ class _Printer:
         self.outputs = outputs
         self.table = table
         self.names = names
-        self.order = [n for n in _needed(outputs.values(), names)]
+        self.order = _needed(outputs.values(), names)
         self.uses = Counter(a for node in self.order if node not in names for a in node.args)
         self.taken = set(names.values()) | set(outputs) | {n.name for n in self.order if n.op == "variable"}
 
@@ -58,13 +59,11 @@ class _Printer:
         return lines
 
     def fresh(self, node: Expr) -> str:
-        base = node.op
+        """`tanh_g` for tanh(g), else the operation and a number: never the name of a function."""
+        candidates = (f"{node.op}_{count}" for count in itertools.count(1))
         if len(node.args) == 1 and node.args[0].op == "variable":
-            base = f"{node.op}_{node.args[0].name}"
-        name, count = base, 1
-        while name in self.taken:
-            count += 1
-            name = f"{base}_{count}"
+            candidates = itertools.chain([f"{node.op}_{node.args[0].name}"], candidates)
+        name = next(c for c in candidates if c not in self.taken)
         self.taken.add(name)
         return name
 
