@@ -1,1 +1,22 @@
+"""Layers and models: torch.nn's recurrent layers for any cell, embeddings, pooling, whole patterns."""
 
+from .embedding import Embedding, OneHotEmbedding
+from .initialisation import xavier_initialise
+from .layers import GRU, LSTM, RNN, SRN
+from .patterns import SequenceClassifier
+from .pooling import last_state, masked_mean
+from .recurrent import Recurrent
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SRN",
+    "Embedding",
+    "OneHotEmbedding",
+    "Recurrent",
+    "SequenceClassifier",
+    "last_state",
+    "masked_mean",
+    "xavier_initialise",
+]
