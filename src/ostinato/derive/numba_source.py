@@ -7,11 +7,12 @@ is used by one activation alone, the activation takes its place in memory.
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..cell import Cell
+from ..cell import Cell, Gate
 from ..expr import Expr, substitute, topological, variable
 from .adjoint import adjoint
 from .source import ARITHMETIC, statements
@@ -35,8 +36,8 @@ NUMBA = ARITHMETIC | {
 _BY_RESULT = {"tanh", "sigmoid", "relu", "exp", "sqrt"}
 
 # What the generated functions call their own: a gate, state or vector of the same name gets an underscore behind it.
-_OWN = {"slots", "state", "kept", "output", "vectors", "sums", "units", "rows", "count", "whole", "r", "d"}
-_OWN |= {"advance", "load", "store", "width", "njit", "absolute", "state_plane", "kept_plane", "grad_plane"}
+_OWN = {"slots", "state", "kept", "output", "vectors", "sums", "units", "count", "state_plane", "kept_plane"}
+_OWN |= {"load", "store", "absolute"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,22 @@ class Saved:
 
     slots: tuple[Expr, ...]
     states: tuple[str, ...]
+
+
+def pointwise(cell: Cell) -> Cell:
+    """The same cell with a diagonal recurrence written out: u * h is pointwise, and u is one more vector a gate."""
+    if cell.recurrence != "diagonal":
+        return cell
+    output = variable(cell.states[0])
+    vectors = {gate.name: f"weight_hh_{gate.name}" for gate in cell.recurrent_gates}
+    written_out = {variable(g): variable(g) + variable(vector) * output for g, vector in vectors.items()}
+    return dataclasses.replace(
+        cell,
+        gates=tuple(Gate(gate.name, "input") for gate in cell.gates),
+        vectors=(*cell.vectors, *vectors.values()),
+        recurrence="none",
+        next_states=tuple(substitute(cell.next_states, written_out)),
+    )
 
 
 def saved(cell: Cell) -> Saved:
@@ -74,6 +91,7 @@ def _saved_name(node: Expr) -> str:
 
 def kernel_source(cell: Cell) -> str:
     """The source of a module with the functions `forward`, `inference` and `backward` of `cell`."""
+    cell = pointwise(cell)
     pieces = _Pieces(cell)
     functions = [
         pieces.forward_at("forward_at", keep=True),

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from ..cell import Cell
 from ..errors import BackendError
-from . import reference
+from . import cpu, reference
 from .contract import Scan, Weights, check
 
 #: Every backend by its name, the fastest first. A backend is a module with `supports(problem)`, which answers None
 #: or the reason why not, and `run(problem)`.
-BACKENDS = {"reference": reference}
+BACKENDS = {"cpu": cpu, "reference": reference}
 
 
 def scan(

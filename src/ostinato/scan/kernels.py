@@ -1,0 +1,227 @@
+"""The loops around the matrix products and a cell's pointwise functions: the same for every cell.
+
+Every function here is one kernel: all threads call it with the same arguments, and each takes tasks from a counter
+until none is left. A task is one network of a population and a slice of its batch, for the whole sequence, so that no
+step waits for another thread.
+
+Rows are packed as in a PackedSequence: the batch is sorted by length, the longest first, so the sequences that are
+still running at step t are the first `offsets[t + 1] - offsets[t]` of the batch, and their rows lie side by side from
+row `offsets[t]` on. Padding has no rows and costs nothing.
+
+Columns of a row of `slots`: the blocks of `Cell.slots`. Blocks fed by x are the first `x_columns`; those fed by h are
+`h_columns` from column `h_first` on.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .machine import call, indices_at, pointer_to, take_task
+from .simd import advance, width
+from .tile import pack_columns, pack_rows
+
+# How many rows of the sequence a product of the weight gradient takes at a time, and how many of its columns.
+BLOCK_ROWS = 256
+BLOCK_COLUMNS = 128
+
+
+@njit
+def panels_of(columns, like):
+    return (columns + width(like) - 1) // width(like)
+
+
+def prepare(
+    counter, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, bias_ih, bias_hh,
+    panels_x, panels_h, bias, transposed, zero,
+):  # fmt: skip
+    """Pack the weights of every network into panels and, for forward (`transposed`), add up its biases."""
+    while True:
+        task = take_task(indices_at(counter))
+        if task >= 2 * population:
+            break
+        p = task // 2
+        like = pointer_to(weight_ih, zero)
+        if task % 2 == 0:
+            source = advance(like, p * x_columns * inputs)
+            if transposed:
+                size = panels_of(x_columns, like) * width(like) * inputs
+                pack_columns(source, x_columns, inputs, advance(pointer_to(panels_x, zero), p * size))
+            else:
+                size = panels_of(inputs, like) * width(like) * x_columns
+                pack_rows(source, inputs, x_columns, inputs, advance(pointer_to(panels_x, zero), p * size))
+        else:
+            if h_columns:
+                source = advance(pointer_to(weight_hh, zero), p * h_columns * units)
+                if transposed:
+                    size = panels_of(h_columns, like) * width(like) * units
+                    pack_columns(source, h_columns, units, advance(pointer_to(panels_h, zero), p * size))
+                else:
+                    size = panels_of(units, like) * width(like) * h_columns
+                    pack_rows(source, units, h_columns, units, advance(pointer_to(panels_h, zero), p * size))
+            if transposed:
+                total = advance(pointer_to(bias, zero), p * slots_row)
+                for j in range(slots_row):
+                    total[j] = 0.0
+                if bias_ih:
+                    for j in range(x_columns):
+                        total[j] = advance(pointer_to(bias_ih, zero), p * x_columns)[j]
+                if bias_hh:
+                    for j in range(h_columns):
+                        total[h_first + j] += advance(pointer_to(bias_hh, zero), p * h_columns)[j]
+
+
+def forward(
+    counter, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
+    state_row, state_count, vector_count, kept_plane, reverse, keep, x_shared, x, panels_x, panels_h, bias, vectors,
+    offsets, state, slots, kept, output, matmul, cell_function, zero,
+):  # fmt: skip
+    """Run every network over its sequences. With `keep`, slots and kept hold what backward needs."""
+    offsets = indices_at(offsets)
+    plane = batch * state_row
+    while True:
+        task = take_task(indices_at(counter))
+        if task >= tasks:
+            break
+        p, begin = task // slices, task % slices * slice_rows
+        end = min(batch, begin + slice_rows)
+        like = pointer_to(x, zero)
+        w = advance(pointer_to(panels_x, zero), p * panels_of(x_columns, like) * width(like) * inputs)
+        u = advance(pointer_to(panels_h, zero), p * panels_of(h_columns, like) * width(like) * units)
+        b = advance(pointer_to(bias, zero), p * slots_row)
+        v = advance(pointer_to(vectors, zero), p * vector_count * units)
+        h = advance(pointer_to(state, zero), p * state_count * plane + begin * state_row)
+        start_of_x = offsets[p * (steps + 1)] if x_shared else 0
+        for i in range(steps):
+            t = steps - 1 - i if reverse else i
+            first = offsets[p * (steps + 1) + t]
+            rows = min(end, offsets[p * (steps + 1) + t + 1] - first) - begin
+            if rows <= 0:
+                continue
+            row = first + begin
+            z = advance(pointer_to(slots, zero), (row if keep else p * batch + begin) * slots_row)
+            call(
+                matmul,
+                (
+                    advance(like, (row - start_of_x) * inputs), inputs, 1, w, panels_of(x_columns, like), b, 0, width(like), z, slots_row, rows, inputs,
+                ),
+            )  # fmt: skip
+            if h_columns:
+                for r in range(rows):
+                    for j in range(x_columns, h_first + h_columns):
+                        z[r * slots_row + j] = b[j]
+                zh = advance(z, h_first)
+                call(
+                    matmul,
+                    (
+                        h, state_row, 1, u, panels_of(h_columns, like), zh, slots_row, width(like), zh, slots_row, rows, units,
+                    ),
+                )  # fmt: skip
+            call(
+                cell_function,
+                (
+                    z, h, advance(pointer_to(kept, zero), row * units), advance(pointer_to(output, zero), row * units),
+                    v, slots_row, state_row, plane, kept_plane, rows, units,
+                ),
+            )  # fmt: skip
+
+
+def backward(
+    counter, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
+    state_row, state_count, vector_count, kept_plane, reverse, want_x, grad_x_row, sums_row, panels_x, panels_h,
+    vectors, offsets, grad_state, slots, kept, grad_output, sums, grad_x, zeros, matmul, cell_function, zero,
+):  # fmt: skip
+    """The sequence backward. Slots end up as dL/d(pre-activation), grad_state as dL/d(initial state)."""
+    offsets = indices_at(offsets)
+    plane = batch * state_row
+    while True:
+        task = take_task(indices_at(counter))
+        if task >= tasks:
+            break
+        p, begin = task // slices, task % slices * slice_rows
+        end = min(batch, begin + slice_rows)
+        like = pointer_to(slots, zero)
+        w = advance(pointer_to(panels_x, zero), p * panels_of(inputs, like) * width(like) * x_columns)
+        u = advance(pointer_to(panels_h, zero), p * panels_of(units, like) * width(like) * h_columns)
+        v = advance(pointer_to(vectors, zero), p * vector_count * units)
+        dh = advance(pointer_to(grad_state, zero), p * state_count * plane + begin * state_row)
+        for i in range(steps):
+            t = i if reverse else steps - 1 - i
+            first = offsets[p * (steps + 1) + t]
+            rows = min(end, offsets[p * (steps + 1) + t + 1] - first) - begin
+            if rows <= 0:
+                continue
+            row = first + begin
+            z = advance(like, row * slots_row)
+            call(
+                cell_function,
+                (
+                    z, advance(pointer_to(kept, zero), row * units),
+                    advance(pointer_to(grad_output, zero), row * units), dh, v,
+                    advance(pointer_to(sums, zero), task * sums_row), slots_row, state_row, kept_plane, plane, rows,
+                    units,
+                ),
+            )  # fmt: skip
+            if h_columns:
+                call(
+                    matmul,
+                    (
+                        advance(z, h_first), slots_row, 1, u, panels_of(units, like), dh, state_row, width(like), dh, state_row, rows, h_columns,
+                    ),
+                )  # fmt: skip
+            if want_x:
+                call(
+                    matmul,
+                    (
+                        z, slots_row, 1, w, panels_of(inputs, like), pointer_to(zeros, zero), 0, 0, advance(pointer_to(grad_x, zero), row * grad_x_row), grad_x_row, rows, x_columns,
+                    ),
+                )  # fmt: skip
+
+
+def weight_gradients(
+    counter, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared, grad_ih_row,
+    grad_hh_row, offsets, slots, x, previous, grad_ih, grad_hh, panels, zeros, matmul, zero,
+):  # fmt: skip
+    """dW = dz' x and dU = dz' h, the sum over all rows of a network; a task is a block of columns of dz."""
+    offsets = indices_at(offsets)
+    x_blocks = (x_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
+    h_blocks = (h_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
+    while True:
+        task = take_task(indices_at(counter))
+        if task >= population * (x_blocks + h_blocks):
+            break
+        p, block = task // (x_blocks + h_blocks), task % (x_blocks + h_blocks)
+        first, last = offsets[p * (steps + 1)], offsets[p * (steps + 1) + steps]
+        like = pointer_to(slots, zero)
+        panel = advance(pointer_to(panels, zero), task * BLOCK_ROWS * width(like))
+        if block < x_blocks:
+            column, columns, inner = block * BLOCK_COLUMNS, x_columns, inputs
+            operand = advance(pointer_to(x, zero), (0 if x_shared else first) * inputs)
+            out_row = grad_ih_row
+            out = advance(pointer_to(grad_ih, zero), (p * x_columns + column) * out_row)
+            z = advance(like, first * slots_row + column)
+        else:
+            column, columns, inner = (block - x_blocks) * BLOCK_COLUMNS, h_columns, units
+            operand = advance(pointer_to(previous, zero), first * units)
+            out_row = grad_hh_row
+            out = advance(pointer_to(grad_hh, zero), (p * h_columns + column) * out_row)
+            z = advance(like, first * slots_row + h_first + column)
+        count = min(BLOCK_COLUMNS, columns - column)
+        for begin in range(0, max(1, last - first), BLOCK_ROWS):
+            length = min(BLOCK_ROWS, last - first - begin)
+            for j in range(0, inner, width(like)):
+                pack_rows(advance(operand, begin * inner + j), inner, length, min(width(like), inner - j), panel)
+                to = advance(out, j)
+                if begin == 0:
+                    call(
+                        matmul,
+                        (
+                            z, 1, slots_row, panel, 1, pointer_to(zeros, zero), 0, 0, to, out_row, count, length,
+                        ),
+                    )  # fmt: skip
+                else:
+                    call(
+                        matmul,
+                        (
+                            advance(z, begin * slots_row), 1, slots_row, panel, 1, to, out_row, 0, to, out_row, count, length,
+                        ),
+                    )  # fmt: skip
