@@ -11,7 +11,6 @@ from torch.nn import Embedding, Linear, Module
 
 from ..cell import Cell
 from ..errors import ShapeError
-from .pooling import masked_mean
 from .recurrent import Bias, Recurrent
 
 
@@ -70,6 +69,13 @@ class SequenceClassifier(Module):
         time_major = self.embedding(tokens.t())  # ids are transposed, being smaller than vectors
         output, state = self.recurrent(time_major, lengths=lengths)
         if self.pooling == "mean":
-            return self.linear(masked_mean(output.transpose(0, 1), lengths))
+            return self.linear(_mean(output, lengths))
         h = state[0] if isinstance(state, tuple) else state
         return self.linear(torch.cat((h[-2], h[-1]), dim=-1) if self.recurrent.bidirectional else h[-1])
+
+
+def _mean(output: Tensor, lengths: Tensor | Sequence[int] | None) -> Tensor:
+    """`masked_mean` of [T, B, D] without its mask: a recurrent layer leaves zeros past a length."""
+    if lengths is None:
+        return output.sum(dim=0) / max(len(output), 1)
+    return output.sum(dim=0) / torch.as_tensor(lengths, device=output.device).clamp(min=1).unsqueeze(1)
