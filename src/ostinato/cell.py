@@ -46,8 +46,11 @@ class SplitGate:
         self.h = variable(f"{name}_h")
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"gate '{self._name}' is split: use {self._name}.x and {self._name}.h"
+
     def _refuse(self, *_: object) -> NoReturn:
-        raise TypeError(f"gate '{self._name}' is split: use {self._name}.x and {self._name}.h")
+        raise TypeError(repr(self))
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refuse
 
@@ -215,6 +218,10 @@ class _Definition:
                 self.fail(f"gate '{name}' is both split and input_only: choose one")
             if recurrence != "dense":
                 self.fail(f"gate '{name}' is split, which needs recurrence='dense', not {recurrence!r}")
+        if recurrence != "none" and set(gates) == set(input_only):
+            self.fail(
+                f"every gate is input_only, which leaves no recurrence: say recurrence='none', not {recurrence!r}"
+            )
 
     def check_arguments(self, names: list[str]) -> None:
         parameters = inspect.signature(self.function).parameters.values()
@@ -243,6 +250,8 @@ class _Definition:
         for state, value in zip(states, results, strict=True):
             if not isinstance(value, Expr):
                 self.fail(f"the new state '{state}' is {type(value).__name__} ({value!r}), not an expression")
+            if value.op == "constant":
+                self.fail(f"the new state '{state}' is the constant {value!r}: it would carry nothing to the next step")
         return tuple(results)
 
     def check_used(self, next_states: Iterable[Expr], arguments: dict[str, Any], output: str) -> None:
