@@ -156,6 +156,19 @@ def test_a_cell_of_ones_own(close):
     close(h_n[0].detach(), h)
 
 
+@BOTH_BACKENDS
+def test_every_vector_reaches_its_own_gate(close, backend):
+    layer = Recurrent("peephole_lstm", 3, 4, backend=backend)
+    x = torch.randn(1, 2, 3)
+    h, c = torch.randn(1, 2, 4), torch.randn(1, 2, 4)
+    slots = x[0] @ layer.weight_ih_l0.T + layer.bias_ih_l0 + h[0] @ layer.weight_hh_l0.T + layer.bias_hh_l0
+    i, f, g, o = slots.chunk(4, dim=1)
+    i, f = i + layer.w_ci_l0 * c[0], f + layer.w_cf_l0 * c[0]
+    next_c = f.sigmoid() * c[0] + i.sigmoid() * g.tanh()
+    next_h = (o + layer.w_co_l0 * next_c).sigmoid() * next_c.tanh()
+    close(layer(x, (h, c)), (next_h[None], (next_h[None], next_c[None])))
+
+
 @EVERY_CELL
 def test_copies_compute_the_same(close, name):
     layer = Recurrent(name, 3, 4, 2, bidirectional=True)
