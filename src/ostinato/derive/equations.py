@@ -38,7 +38,7 @@ def forward(cell: Cell) -> tuple[list[Equation], Names]:
     names |= {variable(state): Symbol(state, time=-1) for state in cell.states}
     names |= {variable(vector): Symbol(vector) for vector in cell.vectors}
     states = [Equation(Symbol(s, time=0), n) for s, n in zip(cell.states, cell.next_states, strict=True)]
-    return _ordered(cell, _activations(cell) + states, [], names), names
+    return _ordered(_activations(cell) + states, [], names), names
 
 
 def backward(cell: Cell) -> tuple[list[Equation], Names]:
@@ -49,7 +49,7 @@ def backward(cell: Cell) -> tuple[list[Equation], Names]:
     slots = [Equation(gradient_of(slot), found[slot.name]) for slot in cell.slots if slot.name in found]
     others = [found[name] for name in (*cell.states, *cell.vectors) if name in found]
     uses = _uses([e.value for e in slots] + others, names)
-    return _ordered(cell, [e for e in _totals(cell) if uses[e.value] > 1] + slots, others, names), names
+    return _ordered([e for e in _totals(cell) if uses[e.value] > 1] + slots, others, names), names
 
 
 def pre_activation(slot: Slot) -> Symbol:
@@ -109,7 +109,7 @@ def _totals(cell: Cell) -> list[Equation]:
     ]
 
 
-def _ordered(cell: Cell, equations: list[Equation], others: list[Expr], names: Names) -> list[Equation]:
+def _ordered(equations: list[Equation], others: list[Expr], names: Names) -> list[Equation]:
     """The equations, each after those that it needs, with one for every long node that is used again.
 
     `others` are values that are written elsewhere and share nodes with the equations. `names` grows.
@@ -119,7 +119,7 @@ def _ordered(cell: Cell, equations: list[Equation], others: list[Expr], names: N
         if value.args and value not in names:
             own.setdefault(value, symbol)
     uses = _uses([e.value for e in equations] + others, names | own)
-    fresh = _free_symbols(cell)
+    fresh = _free_symbols(names)
     result = []
     for symbol, value in [*equations, *((None, value) for value in others)]:
         for node in topological([value]):
@@ -148,8 +148,8 @@ def _uses(values: Iterable[Expr], names: Names) -> Counter[Expr]:
     return uses
 
 
-def _free_symbols(cell: Cell) -> Iterator[Symbol]:
-    taken = {gate.name for gate in cell.gates} | {*cell.states, *cell.vectors}
+def _free_symbols(names: Names) -> Iterator[Symbol]:
+    taken = {symbol.name for symbol in names.values()}
     return (Symbol(f"s{n}", time=0) for n in itertools.count(1) if f"s{n}" not in taken)
 
 
