@@ -169,9 +169,8 @@ class _Definition:
         self.check_names(gates, states, vectors)
         self.check_kinds(gates, split, input_only, recurrence)
         self.check_arguments(gates + states + vectors)
-        kinds: dict[str, GateKind] = {name: "sum" for name in gates}
-        if recurrence == "none":
-            kinds = dict.fromkeys(gates, "input")
+        usual: GateKind = "input" if recurrence == "none" else "sum"
+        kinds: dict[str, GateKind] = dict.fromkeys(gates, usual)
         kinds |= dict.fromkeys(split, "split") | dict.fromkeys(input_only, "input")
         arguments = {name: SplitGate(name) if name in split else variable(name) for name in gates + states + vectors}
         next_states = self.call(arguments, states)

@@ -99,6 +99,9 @@ class Expr:
     def __float__(self) -> NoReturn:
         raise TypeError("a value has no number while a cell is traced: use the functions of ostinato.expr, not of math")
 
+    def __reduce__(self) -> tuple:
+        return _intern, (self.op, self.args, self.name, self.value)  # a copy is the node itself
+
     def __repr__(self) -> str:
         if self.op == "variable":
             return self.name

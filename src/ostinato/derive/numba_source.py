@@ -155,9 +155,7 @@ class _Pieces:
         loads.append(f"{arriving[0]} = {arriving[0]} + load(grad_output, 0, count)")
         results = {("grad_previous_" if name in cell.states else "grad_") + name: g for name, g in leaving.items()}
         body = statements(results, NUMBA, self.renamed)
-        stores = [
-            _store("slots", k, "units", _or_zero(f"grad_{s.name}", results)) for k, s in enumerate(cell.slots)
-        ]
+        stores = [_store("slots", k, "units", _or_zero(f"grad_{s.name}", results)) for k, s in enumerate(cell.slots)]
         stores += [
             _store("grad_state", k, "grad_plane", _or_zero(f"grad_previous_{name}", results))
             for k, name in enumerate(cell.states)

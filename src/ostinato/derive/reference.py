@@ -54,8 +54,10 @@ def step(cell: Cell) -> Callable[..., tuple[Tensor, ...]]:
 
 
 def _tensors(a: Tensor | float, b: Tensor | float) -> tuple[Tensor, Tensor]:
-    like = a if isinstance(a, Tensor) else b
-    return torch.as_tensor(a).to(like), torch.as_tensor(b).to(like)
+    if not isinstance(a, Tensor):
+        assert isinstance(b, Tensor)
+        return torch.full_like(b, a), b
+    return a, b if isinstance(b, Tensor) else torch.full_like(a, b)
 
 
 def _maximum(a: Tensor | float, b: Tensor | float) -> Tensor:

@@ -98,5 +98,3 @@ def _needed(outputs: Iterable[Expr], names: Mapping[Expr, str]) -> list[Expr]:
     for output in outputs:
         visit(output)
     return order
-
-

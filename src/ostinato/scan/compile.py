@@ -77,12 +77,11 @@ def matmul_function(dtype: str) -> int:
     signature = types.void(
         pointer, number, number, pointer, number, pointer, number, number, pointer, number, number, number
     )
-    arguments = ", ".join(inspect.signature(tile.matmul.py_func).parameters)
+    arguments = ", ".join(inspect.signature(_python(tile.matmul)).parameters)
     source = f"from ostinato.scan.tile import matmul\n\n\ndef entry({arguments}):\n    matmul({arguments})\n"
     with _compiling, _Notice(f"the matrix product ({dtype})"):
         compiled = cfunc(signature, cache=True, **_OPTIONS)(_module(f"matmul_{dtype}", source).entry)
-    _functions.append(compiled)
-    return compiled.address
+    return _keep(compiled)
 
 
 @functools.cache
@@ -93,11 +92,19 @@ def cell_function(cell: Cell, name: str, dtype: str) -> int:
         function = getattr(_cell_module(cell), name)
         signature = types.void(*[types.CPointer(getattr(types, dtype))] * pointers, *[types.intp] * 6)
         compiled = cfunc(signature, cache=True, **_OPTIONS)(function)
-    _functions.append(compiled)
-    return compiled.address
+    return _keep(compiled)
 
 
 _functions: list[Any] = []  # machine code lives as long as the object that holds it
+
+
+def _python(function: Any) -> Any:
+    return function.py_func
+
+
+def _keep(compiled: Any) -> int:
+    _functions.append(compiled)
+    return compiled.address
 
 
 @functools.cache
@@ -150,5 +157,3 @@ class _Notice:
         if not _Notice.said:
             _Notice.said = True
             print(f"ostinato: compiling {self.what} for this machine, once; kept for later runs", file=sys.stderr)
-
-

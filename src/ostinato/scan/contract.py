@@ -43,29 +43,37 @@ class Scan(NamedTuple):
     backend: str
 
 
+class Sizes(NamedTuple):
+    """P, T, B, M, D, and how many networks x is for (1 if they share it)."""
+
+    population: int
+    steps: int
+    batch: int
+    inputs: int
+    units: int
+    networks_of_x: int
+
+
 class Problem(NamedTuple):
-    """A checked call: every tensor with its population axis, every state given, lengths None or [P or 1, B] int64."""
+    """A checked call. The tensors have a population axis unless `single`; `state` is None for zeros.
+
+    Lengths are None or [P or 1, B] int64 on the CPU.
+    """
 
     cell: Cell
     x: Tensor
     weights: Weights
-    state: tuple[Tensor, ...]
+    state: tuple[Tensor, ...] | None
     lengths: Tensor | None
     reverse: bool
-
-    @property
-    def population(self) -> int:
-        return self.weights.weight_ih.shape[0]
-
-    @property
-    def units(self) -> int:
-        return self.weights.weight_ih.shape[1] // len(self.cell.gates)
+    single: bool
+    sizes: Sizes
 
     def tensors(self) -> list[Tensor]:
         """Every floating-point tensor of the call."""
         w = self.weights
         optional = [w.weight_hh, w.bias_ih, w.bias_hh]
-        return [self.x, w.weight_ih, *(t for t in optional if t is not None), *w.vectors, *self.state]
+        return [self.x, w.weight_ih, *(t for t in optional if t is not None), *w.vectors, *(self.state or ())]
 
 
 def check(
@@ -76,85 +84,94 @@ def check(
     lengths: Tensor | None,
     reverse: bool,
 ) -> Problem:
-    """Put the population axis in place, fill in zero states and check every shape.
+    """Check every shape, dtype and device.
 
     Raises:
         ShapeError: something does not fit; the message quotes the shapes and says what would.
     """
-    if x.dim() == 3:
-        x = x.unsqueeze(0)
-        weights = Weights(*(_unsqueeze(t) for t in weights[:4]), tuple(v.unsqueeze(0) for v in weights.vectors))
-        state = None if state is None else tuple(s.unsqueeze(0) for s in state)
-    elif x.dim() != 4:
+    if x.dim() not in (3, 4):
         raise ShapeError(f"x must be [T, B, M], or [P, T, B, M] for a population, not {list(x.shape)}")
-    units = _check_weights(cell, x, weights)
-    population, (_, steps, batch, _) = weights.weight_ih.shape[0], x.shape
-    if state is None:
-        state = tuple(x.new_zeros(population, batch, units) for _ in cell.states)
-    if len(state) != len(cell.states):
-        raise ShapeError(f"cell '{cell}' has {len(cell.states)} state(s) ({', '.join(cell.states)}), not {len(state)}")
-    for name, s in zip(cell.states, state, strict=True):
-        _check_shape(f"initial state {name}", s, (population, batch, units), "[P, B, D]")
-    problem = Problem(cell, x, weights, state, _check_lengths(lengths, population, steps, batch), reverse)
+    sizes = _check_weights(cell, x, weights)
+    if state is not None:
+        if len(state) != len(cell.states):
+            names = ", ".join(cell.states)
+            raise ShapeError(f"cell '{cell}' has {len(cell.states)} state(s) ({names}), not {len(state)}")
+        for name, tensor in zip(cell.states, state, strict=True):
+            _check_shape(f"initial state {name}", tensor, x, sizes, (sizes.batch, sizes.units), "B, D")
+    lengths = _check_lengths(lengths, sizes)
+    problem = Problem(cell, x, weights, state, lengths, reverse, x.dim() == 3, sizes)
+    dtype, device = x.dtype, x.device
     for tensor in problem.tensors():
-        if tensor.dtype != x.dtype or tensor.device != x.device:
+        if tensor.dtype != dtype or tensor.device != device:
             raise ShapeError(
-                f"x is {x.dtype} on {x.device}, but another input, of shape {list(tensor.shape)}, is {tensor.dtype} "
+                f"x is {dtype} on {device}, but another input, of shape {list(tensor.shape)}, is {tensor.dtype} "
                 f"on {tensor.device}: all must be of one dtype on one device"
             )
     return problem
 
 
-def _unsqueeze(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.unsqueeze(0)
-
-
-def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> int:
-    """Every weight against the cell and x; returns the number of units D."""
-    w = weights.weight_ih
+def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> Sizes:
+    """Every weight against the cell and x."""
+    w, single = weights.weight_ih, x.dim() == 3
     gates, recurrent = len(cell.gates), len(cell.recurrent_gates)
-    if w.dim() != 3 or w.shape[2] != x.shape[3] or w.shape[1] % gates or not w.shape[1]:
+    rows = w.shape[-2] if w.dim() == x.dim() - 1 else 0
+    if not rows or rows % gates or w.shape[-1] != x.shape[-1]:
+        axes = f"[{'' if single else 'P, '}{gates}*D, {x.shape[-1]}]"
         raise ShapeError(
-            f"weight_ih is {list(w.shape)}; for cell '{cell}' with {gates} gate(s) and x {list(x.shape)} it must be "
-            f"[P, {gates}*D, {x.shape[3]}]"
+            f"weight_ih is {list(w.shape)}; for cell '{cell}' with {gates} gate(s) and x {list(x.shape)} "
+            f"it must be {axes}"
         )
-    population, units = w.shape[0], w.shape[1] // gates
-    if x.shape[0] not in (1, population):
-        raise ShapeError(f"x {list(x.shape)} is for {x.shape[0]} networks, weight_ih {list(w.shape)} for {population}")
+    population, networks_of_x = (1, 1) if single else (w.shape[0], x.shape[0])
+    steps, batch, inputs = x.shape[-3:]
+    units = rows // gates
+    sizes = Sizes(population, steps, batch, inputs, units, networks_of_x)
+    if networks_of_x not in (1, population):
+        raise ShapeError(
+            f"x {list(x.shape)} is for {networks_of_x} networks, weight_ih {list(w.shape)} for {population}"
+        )
     if cell.recurrence == "none":
         for name, tensor in (("weight_hh", weights.weight_hh), ("bias_hh", weights.bias_hh)):
             if tensor is not None:
                 raise ShapeError(f"cell '{cell}' has no recurrent matrix, so {name} must be None")
     else:
-        shape = (population, recurrent * units, units) if cell.recurrence == "dense" else (population, recurrent * units)
-        _check_shape("weight_hh", weights.weight_hh, shape, "[P, G*D, D]" if len(shape) == 3 else "[P, G*D]")
-        _check_shape("bias_hh", weights.bias_hh, (population, recurrent * units), "[P, G*D]", optional=True)
-    _check_shape("bias_ih", weights.bias_ih, (population, gates * units), "[P, G*D]", optional=True)
+        dense = cell.recurrence == "dense"
+        shape, meaning = ((recurrent * units, units), "G*D, D") if dense else ((recurrent * units,), "G*D")
+        _check_shape("weight_hh", weights.weight_hh, x, sizes, shape, meaning)
+        _check_shape("bias_hh", weights.bias_hh, x, sizes, (recurrent * units,), "G*D", optional=True)
+    _check_shape("bias_ih", weights.bias_ih, x, sizes, (gates * units,), "G*D", optional=True)
     if len(weights.vectors) != len(cell.vectors):
         raise ShapeError(f"cell '{cell}' has {len(cell.vectors)} vector(s), not {len(weights.vectors)}")
     for name, vector in zip(cell.vectors, weights.vectors, strict=True):
-        _check_shape(name, vector, (population, units), "[P, D]")
-    return units
+        _check_shape(name, vector, x, sizes, (units,), "D")
+    return sizes
 
 
 def _check_shape(
-    name: str, tensor: Tensor | None, shape: tuple[int, ...], meaning: str, *, optional: bool = False
+    name: str, tensor: Tensor | None, x: Tensor, sizes: Sizes, shape: tuple[int, ...], meaning: str, *, optional=False
 ) -> None:
+    """`shape` and `meaning` are those of a single network."""
+    if x.dim() == 4:
+        shape, meaning = (sizes.population, *shape), f"P, {meaning}"
     if tensor is None:
         if not optional:
-            raise ShapeError(f"{name} is missing; it must be {meaning} = {list(shape)}")
+            raise ShapeError(f"{name} is missing; it must be [{meaning}] = {list(shape)}")
     elif tensor.shape != shape:
-        raise ShapeError(f"{name} is {list(tensor.shape)}; it must be {meaning} = {list(shape)}")
+        raise ShapeError(f"{name} is {list(tensor.shape)}; it must be [{meaning}] = {list(shape)}")
 
 
-def _check_lengths(lengths: Tensor | None, population: int, steps: int, batch: int) -> Tensor | None:
+def _check_lengths(lengths: Tensor | None, sizes: Sizes) -> Tensor | None:
     if lengths is None:
         return None
     lengths = torch.as_tensor(lengths)
+    if lengths.numel() == 0:
+        lengths = lengths.long()  # torch calls an empty list a list of floats
     if lengths.is_floating_point() or lengths.dtype == torch.bool or lengths.is_complex():
         raise ShapeError(f"lengths must be whole numbers, not {lengths.dtype}")
+    population, steps, batch = sizes[:3]
     if lengths.shape not in ((batch,), (population, batch)):
-        raise ShapeError(f"lengths is {list(lengths.shape)}; it must be [B] = [{batch}] or [P, B] = {[population, batch]}")
+        raise ShapeError(
+            f"lengths is {list(lengths.shape)}; it must be [B] = [{batch}] or [P, B] = {[population, batch]}"
+        )
     lengths = lengths.reshape(-1, batch).to("cpu", torch.int64)
     if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
         bad = lengths[(lengths < 0) | (lengths > steps)][0]

@@ -7,7 +7,7 @@ from torch import Tensor
 from ..cell import Cell
 from ..errors import BackendError
 from . import cpu, reference
-from .contract import Scan, Weights, check
+from .contract import Problem, Scan, Weights, check
 
 #: Every backend by its name, the fastest first. A backend is a module with `supports(problem)`, which answers None
 #: or the reason why not, and `run(problem)`.
@@ -38,12 +38,10 @@ def scan(
     problem = check(cell, x, weights, state, lengths, reverse)
     name = _choose(problem, backend)
     output, final = BACKENDS[name].run(problem)
-    if x.dim() == 3:
-        output, final = output.squeeze(0), tuple(s.squeeze(0) for s in final)
     return Scan(output, final, name)
 
 
-def _choose(problem, backend: str) -> str:
+def _choose(problem: Problem, backend: str) -> str:
     if backend == "auto":
         return next(name for name, module in BACKENDS.items() if module.supports(problem) is None)
     if backend not in BACKENDS:

@@ -1,3 +1,5 @@
+# pyright: reportCallIssue=false
+# (an intrinsic is called without the typing context that its definition takes first)
 """The loops around the matrix products and a cell's pointwise functions: the same for every cell.
 
 Every function here is one kernel: all threads call it with the same arguments, and each takes tasks from a counter
@@ -30,35 +32,49 @@ def panels_of(columns, like):
     return (columns + width(like) - 1) // width(like)
 
 
+@njit
+def size_of(rows, columns, like):
+    """How many numbers the panels of a [rows, columns] matrix take."""
+    return rows * panels_of(columns, like) * width(like)
+
+
+@njit
+def multiply(matmul, a, a_row, panels, columns, bias, bias_panel, out, out_row, rows, length):
+    """out = bias + a @ B; `bias` is one row, or one vector for all panels if `bias_panel` is 0."""
+    arguments = (a, a_row, 1, panels, panels_of(columns, a), bias, 0, bias_panel, out, out_row, rows, length)
+    call(matmul, arguments)
+
+
+@njit
+def accumulate(matmul, a, a_row, panels, columns, out, out_row, rows, length):
+    """out += a @ B."""
+    call(matmul, (a, a_row, 1, panels, panels_of(columns, a), out, out_row, width(a), out, out_row, rows, length))
+
+
 def prepare(
-    counter, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, bias_ih, bias_hh,
-    panels_x, panels_h, bias, transposed, zero,
+    counter, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh,
+    bias_ih, bias_hh, panels_x, panels_h, bias, transposed, zero,
 ):  # fmt: skip
     """Pack the weights of every network into panels and, for forward (`transposed`), add up its biases."""
+    like = pointer_to(weight_ih, zero)
     while True:
         task = take_task(indices_at(counter))
         if task >= 2 * population:
             break
         p = task // 2
-        like = pointer_to(weight_ih, zero)
         if task % 2 == 0:
             source = advance(like, p * x_columns * inputs)
             if transposed:
-                size = panels_of(x_columns, like) * width(like) * inputs
-                pack_columns(source, x_columns, inputs, advance(pointer_to(panels_x, zero), p * size))
+                to = advance(pointer_to(panels_x, zero), p * size_of(inputs, x_columns, like))
+                pack_columns(source, x_columns, inputs, to)
             else:
-                size = panels_of(inputs, like) * width(like) * x_columns
-                pack_rows(source, inputs, x_columns, inputs, advance(pointer_to(panels_x, zero), p * size))
+                to = advance(pointer_to(panels_x, zero), p * size_of(x_columns, inputs, like))
+                pack_rows(source, inputs, x_columns, inputs, to)
         else:
-            if h_columns:
-                source = advance(pointer_to(weight_hh, zero), p * h_columns * units)
-                if transposed:
-                    size = panels_of(h_columns, like) * width(like) * units
-                    pack_columns(source, h_columns, units, advance(pointer_to(panels_h, zero), p * size))
-                else:
-                    size = panels_of(units, like) * width(like) * h_columns
-                    pack_rows(source, units, h_columns, units, advance(pointer_to(panels_h, zero), p * size))
+            source = advance(pointer_to(weight_hh, zero), p * h_columns * units)
             if transposed:
+                to = advance(pointer_to(panels_h, zero), p * size_of(units, h_columns, like))
+                pack_columns(source, h_columns, units, to)
                 total = advance(pointer_to(bias, zero), p * slots_row)
                 for j in range(slots_row):
                     total[j] = 0.0
@@ -68,6 +84,9 @@ def prepare(
                 if bias_hh:
                     for j in range(h_columns):
                         total[h_first + j] += advance(pointer_to(bias_hh, zero), p * h_columns)[j]
+            else:
+                to = advance(pointer_to(panels_h, zero), p * size_of(h_columns, units, like))
+                pack_rows(source, units, h_columns, units, to)
 
 
 def forward(
@@ -85,8 +104,8 @@ def forward(
         p, begin = task // slices, task % slices * slice_rows
         end = min(batch, begin + slice_rows)
         like = pointer_to(x, zero)
-        w = advance(pointer_to(panels_x, zero), p * panels_of(x_columns, like) * width(like) * inputs)
-        u = advance(pointer_to(panels_h, zero), p * panels_of(h_columns, like) * width(like) * units)
+        w = advance(pointer_to(panels_x, zero), p * size_of(inputs, x_columns, like))
+        u = advance(pointer_to(panels_h, zero), p * size_of(units, h_columns, like))
         b = advance(pointer_to(bias, zero), p * slots_row)
         v = advance(pointer_to(vectors, zero), p * vector_count * units)
         h = advance(pointer_to(state, zero), p * state_count * plane + begin * state_row)
@@ -99,30 +118,17 @@ def forward(
                 continue
             row = first + begin
             z = advance(pointer_to(slots, zero), (row if keep else p * batch + begin) * slots_row)
-            call(
-                matmul,
-                (
-                    advance(like, (row - start_of_x) * inputs), inputs, 1, w, panels_of(x_columns, like), b, 0, width(like), z, slots_row, rows, inputs,
-                ),
-            )  # fmt: skip
+            x_t = advance(like, (row - start_of_x) * inputs)
+            multiply(matmul, x_t, inputs, w, x_columns, b, width(like), z, slots_row, rows, inputs)
             if h_columns:
-                for r in range(rows):
+                for r in range(rows):  # blocks of h alone, which the last panel of x may have touched
                     for j in range(x_columns, h_first + h_columns):
                         z[r * slots_row + j] = b[j]
-                zh = advance(z, h_first)
-                call(
-                    matmul,
-                    (
-                        h, state_row, 1, u, panels_of(h_columns, like), zh, slots_row, width(like), zh, slots_row, rows, units,
-                    ),
-                )  # fmt: skip
-            call(
-                cell_function,
-                (
-                    z, h, advance(pointer_to(kept, zero), row * units), advance(pointer_to(output, zero), row * units),
-                    v, slots_row, state_row, plane, kept_plane, rows, units,
-                ),
-            )  # fmt: skip
+                accumulate(matmul, h, state_row, u, h_columns, advance(z, h_first), slots_row, rows, units)
+            kept_t = advance(pointer_to(kept, zero), row * units)
+            output_t = advance(pointer_to(output, zero), row * units)
+            strides = (slots_row, state_row, plane, kept_plane)
+            call(cell_function, (z, h, kept_t, output_t, v, *strides, rows, units))
 
 
 def backward(
@@ -140,9 +146,10 @@ def backward(
         p, begin = task // slices, task % slices * slice_rows
         end = min(batch, begin + slice_rows)
         like = pointer_to(slots, zero)
-        w = advance(pointer_to(panels_x, zero), p * panels_of(inputs, like) * width(like) * x_columns)
-        u = advance(pointer_to(panels_h, zero), p * panels_of(units, like) * width(like) * h_columns)
+        w = advance(pointer_to(panels_x, zero), p * size_of(x_columns, inputs, like))
+        u = advance(pointer_to(panels_h, zero), p * size_of(h_columns, units, like))
         v = advance(pointer_to(vectors, zero), p * vector_count * units)
+        total = advance(pointer_to(sums, zero), task * sums_row)
         dh = advance(pointer_to(grad_state, zero), p * state_count * plane + begin * state_row)
         for i in range(steps):
             t = i if reverse else steps - 1 - i
@@ -152,29 +159,16 @@ def backward(
                 continue
             row = first + begin
             z = advance(like, row * slots_row)
-            call(
-                cell_function,
-                (
-                    z, advance(pointer_to(kept, zero), row * units),
-                    advance(pointer_to(grad_output, zero), row * units), dh, v,
-                    advance(pointer_to(sums, zero), task * sums_row), slots_row, state_row, kept_plane, plane, rows,
-                    units,
-                ),
-            )  # fmt: skip
+            kept_t = advance(pointer_to(kept, zero), row * units)
+            grad_t = advance(pointer_to(grad_output, zero), row * units)
+            strides = (slots_row, state_row, kept_plane, plane)
+            call(cell_function, (z, kept_t, grad_t, dh, v, total, *strides, rows, units))
             if h_columns:
-                call(
-                    matmul,
-                    (
-                        advance(z, h_first), slots_row, 1, u, panels_of(units, like), dh, state_row, width(like), dh, state_row, rows, h_columns,
-                    ),
-                )  # fmt: skip
+                accumulate(matmul, advance(z, h_first), slots_row, u, units, dh, state_row, rows, h_columns)
             if want_x:
-                call(
-                    matmul,
-                    (
-                        z, slots_row, 1, w, panels_of(inputs, like), pointer_to(zeros, zero), 0, 0, advance(pointer_to(grad_x, zero), row * grad_x_row), grad_x_row, rows, x_columns,
-                    ),
-                )  # fmt: skip
+                grad_x_t = advance(pointer_to(grad_x, zero), row * grad_x_row)
+                none = pointer_to(zeros, zero)
+                multiply(matmul, z, slots_row, w, inputs, none, 0, grad_x_t, grad_x_row, rows, x_columns)
 
 
 def weight_gradients(
@@ -185,43 +179,31 @@ def weight_gradients(
     offsets = indices_at(offsets)
     x_blocks = (x_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     h_blocks = (h_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
+    like = pointer_to(slots, zero)
+    lanes = width(like)
     while True:
         task = take_task(indices_at(counter))
         if task >= population * (x_blocks + h_blocks):
             break
         p, block = task // (x_blocks + h_blocks), task % (x_blocks + h_blocks)
         first, last = offsets[p * (steps + 1)], offsets[p * (steps + 1) + steps]
-        like = pointer_to(slots, zero)
-        panel = advance(pointer_to(panels, zero), task * BLOCK_ROWS * width(like))
         if block < x_blocks:
-            column, columns, inner = block * BLOCK_COLUMNS, x_columns, inputs
+            column, columns, inner, out_row = block * BLOCK_COLUMNS, x_columns, inputs, grad_ih_row
             operand = advance(pointer_to(x, zero), (0 if x_shared else first) * inputs)
-            out_row = grad_ih_row
             out = advance(pointer_to(grad_ih, zero), (p * x_columns + column) * out_row)
             z = advance(like, first * slots_row + column)
         else:
-            column, columns, inner = (block - x_blocks) * BLOCK_COLUMNS, h_columns, units
+            column, columns, inner, out_row = (block - x_blocks) * BLOCK_COLUMNS, h_columns, units, grad_hh_row
             operand = advance(pointer_to(previous, zero), first * units)
-            out_row = grad_hh_row
             out = advance(pointer_to(grad_hh, zero), (p * h_columns + column) * out_row)
             z = advance(like, first * slots_row + h_first + column)
         count = min(BLOCK_COLUMNS, columns - column)
+        panel = advance(pointer_to(panels, zero), task * BLOCK_ROWS * lanes)
         for begin in range(0, max(1, last - first), BLOCK_ROWS):
             length = min(BLOCK_ROWS, last - first - begin)
-            for j in range(0, inner, width(like)):
-                pack_rows(advance(operand, begin * inner + j), inner, length, min(width(like), inner - j), panel)
+            dz = advance(z, begin * slots_row)
+            for j in range(0, inner, lanes):
+                pack_rows(advance(operand, begin * inner + j), inner, length, min(lanes, inner - j), panel)
                 to = advance(out, j)
-                if begin == 0:
-                    call(
-                        matmul,
-                        (
-                            z, 1, slots_row, panel, 1, pointer_to(zeros, zero), 0, 0, to, out_row, count, length,
-                        ),
-                    )  # fmt: skip
-                else:
-                    call(
-                        matmul,
-                        (
-                            advance(z, begin * slots_row), 1, slots_row, panel, 1, to, out_row, 0, to, out_row, count, length,
-                        ),
-                    )  # fmt: skip
+                start, start_row = (pointer_to(zeros, zero), 0) if begin == 0 else (to, out_row)
+                call(matmul, (dz, 1, slots_row, panel, 1, start, start_row, 0, to, out_row, count, length))

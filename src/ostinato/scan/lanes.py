@@ -1,3 +1,5 @@
+# pyright: reportCallIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# (llvmlite carries no types)
 """Pointwise operations on vectors of 64 bytes, written as LLVM instructions.
 
 Nothing here is left to an auto-vectoriser. `Lanes` wraps an LLVM value so that a function reads as its formula; the
@@ -56,7 +58,7 @@ class Lanes:
         return self.wrap(self.builder.fneg(self.value))
 
     def where(self, comparison: str, other: Lanes | float, yes: Lanes | float, no: Lanes | float) -> Lanes:
-        """Lane by lane `yes` where `self comparison other` holds, else `no`. A NaN makes an ordered comparison false."""
+        """Lane by lane `yes` where `self comparison other` holds, else `no`; with a NaN it does not hold."""
         condition = self.builder.fcmp_ordered(comparison, self.value, self._operand(other))
         return self.wrap(self.builder.select(condition, self._operand(yes), self._operand(no)))
 

@@ -1,4 +1,4 @@
-"""The reference backend: a plain loop over time in PyTorch. Any dtype, any device, differentiable any number of times."""
+"""The reference backend: a plain loop over time in PyTorch, for any dtype and device and any order of derivatives."""
 
 from __future__ import annotations
 
@@ -17,27 +17,40 @@ def supports(problem: Problem) -> str | None:
 
 def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One step after another; past its length a sequence stands still."""
-    cell, state = problem.cell, problem.state
-    steps = problem.x.shape[1]
+    if problem.single:
+        output, state = run(_as_population(problem))
+        return output.squeeze(0), tuple(s.squeeze(0) for s in state)
+    cell, x, weights, sizes = problem.cell, problem.x, problem.weights, problem.sizes
+    zeros = x.new_zeros(sizes.population, sizes.batch, sizes.units)
+    state = problem.state or tuple(zeros for _ in cell.states)
     advance = step(cell)
+    vectors = [vector.unsqueeze(1) for vector in weights.vectors]
     outputs: list[Tensor] = []
-    for t in range(steps - 1, -1, -1) if problem.reverse else range(steps):
-        slots = pre_activations(cell, problem.x[:, t], problem.weights, state[0])
-        vectors = (v.unsqueeze(1) for v in problem.weights.vectors)
-        new = advance(*slots, *state, *vectors)
-        if problem.lengths is None:
-            output = new[0]
-        else:
-            active = (t < problem.lengths).to(problem.x.device).unsqueeze(-1)
-            new = tuple(torch.where(active, n, s) for n, s in zip(new, state, strict=True))
-            output = torch.where(active, new[0], 0.0)
+    for t in range(sizes.steps - 1, -1, -1) if problem.reverse else range(sizes.steps):
+        new = advance(*pre_activations(cell, x[:, t], weights, state[0]), *state, *vectors)
+        output = new[0]
+        if problem.lengths is not None:
+            running = (t < problem.lengths).to(x.device).unsqueeze(-1)
+            output = torch.where(running, output, 0.0)
+            new = tuple(torch.where(running, n, s) for n, s in zip(new, state, strict=True))
         state = new
         outputs.append(output)
     if problem.reverse:
         outputs.reverse()
-    if not outputs:
-        return state[0].new_zeros(problem.population, 0, problem.x.shape[2], problem.units), state
-    return torch.stack(outputs, dim=1), state
+    output = torch.stack(outputs, dim=1) if outputs else zeros.unsqueeze(1)[:, :0]
+    return output, state
+
+
+def _as_population(problem: Problem) -> Problem:
+    """The same call as a population of one."""
+    weights, state = problem.weights, problem.state
+    first = [None if t is None else t.unsqueeze(0) for t in weights[:4]]
+    return problem._replace(
+        x=problem.x.unsqueeze(0),
+        weights=Weights(*first, tuple(v.unsqueeze(0) for v in weights.vectors)),  # type: ignore[arg-type]
+        state=None if state is None else tuple(s.unsqueeze(0) for s in state),
+        single=False,
+    )
 
 
 def pre_activations(cell: Cell, x_t: Tensor, weights: Weights, h: Tensor) -> list[Tensor]:

@@ -1,3 +1,5 @@
+# pyright: reportOptionalCall=false, reportPrivateImportUsage=false
+# (what numba.core offers to extensions carries no types)
 """Vectors of 64 bytes as a Numba type: kernels load, compute and store them with ordinary operators.
 
 `load(pointer, index, count)` and `store(pointer, index, count, vector)` move `count` numbers, or a whole vector where

@@ -16,6 +16,9 @@ import torch
 
 from .compile import Kernel
 
+# Waking a thread costs some microseconds, in which one alone does about so many multiplications.
+_WORK_OF_A_THREAD = 100_000
+
 _forked = False
 
 
@@ -28,12 +31,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run(kernel: Kernel, tasks: int, fields: dict[str, int]) -> None:
-    """Call `kernel` with the fields as arguments, on as many threads as torch uses and there are tasks."""
+def run(kernel: Kernel, tasks: int, work: int, fields: dict[str, int]) -> None:
+    """Call `kernel` with the fields as arguments, on as many threads as torch uses and tasks and work are there for.
+
+    Args:
+        tasks: how many tasks the kernel will find.
+        work: about how many multiplications they are together.
+    """
     counter = ctypes.c_int64(0)
     fields["counter"] = ctypes.addressof(counter)
     block = kernel.block(*[fields[name] for name in kernel.parameters])
-    threads = 1 if _forked else min(torch.get_num_threads(), tasks)
+    threads = 1 if _forked else min(torch.get_num_threads(), tasks, work // _WORK_OF_A_THREAD)
     if threads <= 1:
         kernel.call(ctypes.addressof(block))
         return

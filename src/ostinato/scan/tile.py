@@ -1,3 +1,5 @@
+# pyright: reportCallIssue=false
+# (an intrinsic is called without the typing context that its definition takes first)
 """Matrix products in registers, and the few machine operations that Numba has no word for.
 
 A tile is `rows` rows of one vector: its sums stay in registers over the whole inner dimension. One matrix is read from
@@ -52,7 +54,9 @@ def make_tile(rows: int):
             a_offset = builder.mul(k, a_k)
             new = []
             for pointer, total in zip(a_rows, sums, strict=True):
-                product = builder.fmul(_splat(builder, load(builder.gep(pointer, [a_offset])), vector), b, flags=CONTRACT)
+                product = builder.fmul(
+                    _splat(builder, load(builder.gep(pointer, [a_offset])), vector), b, flags=CONTRACT
+                )
                 new.append(builder.fadd(product, total, flags=CONTRACT))
             k_next = builder.add(k, INDEX(1))
             for phi, begin, again in zip([k, *sums], [INDEX(0), *first], [k_next, *new], strict=True):
