@@ -8,9 +8,11 @@ from typing import Literal
 
 from ..expr import Expr
 
-# How tightly a form binds; a symbol and a function call bind tightest.
-_SUM, _PRODUCT, _SQUARE, _ATOM = 1, 2, 3, 4
-_STRENGTH = {"add": _SUM, "sub": _SUM, "neg": _SUM, "mul": _PRODUCT, "div": _PRODUCT}
+# How tightly a form binds; a symbol and a function call bind tightest. a / b * c would be read in two ways, so a
+# quotient binds less than a product.
+_SUM, _QUOTIENT, _PRODUCT, _SQUARE, _ATOM = range(1, 6)
+_STRENGTH = {"add": _SUM, "sub": _SUM, "neg": _SUM, "mul": _PRODUCT, "div": _QUOTIENT}
+_RIGHT_NEEDS = {"add": _SUM, "sub": _QUOTIENT, "div": _SQUARE}
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,15 @@ class Notation:
             args = [_difference(*node.args)] if node.op == "compare" else node.args
             return self.operations[node.op].format(*(self.formula(a, names) for a in args)), _ATOM
         if node.op == "neg":
-            return self.operations["neg"].format(self.formula(node.args[0], names, _PRODUCT)), _SUM
+            return self.operations["neg"].format(self.formula(node.args[0], names, _QUOTIENT)), _SUM
         left, right = node.args
         if node.op == "mul":
             return self._product(left, right, names)
         op = node.op
         if op == "add" and right.op == "neg" and right not in names:
             op, right = "sub", right.args[0]
-        right_need = strength if op == "add" else strength + 1
         return self.operations[op].format(
-            self.formula(left, names, strength), self.formula(right, names, right_need)
+            self.formula(left, names, strength), self.formula(right, names, _RIGHT_NEEDS[op])
         ), strength
 
     def _product(self, left: Expr, right: Expr, names: Mapping[Expr, Symbol]) -> tuple[str, int]:

@@ -48,6 +48,7 @@ class Worked:
     gradients: dict[Symbol, np.ndarray]
 
 
+@np.errstate(all="ignore")
 def work(cell: Cell) -> Worked:
     """Run the example through `cell`."""
     steps = _forward(cell)
