@@ -9,9 +9,10 @@ import torch
 
 from ostinato.cell import Cell, cell
 from ostinato.cells import CELLS, lstm, srn
+from ostinato.derive import worked
 from ostinato.derive.notation import Symbol
 from ostinato.derive.text import printed_width
-from ostinato.derive.worked import DIAGONAL, VECTOR, B, U, W, X, as_dict, work
+from ostinato.derive.worked import B, X, as_dict, work
 from ostinato.derive.worked_text import worked_text
 from ostinato.expr import maximum, sigmoid, tanh, variable
 from ostinato.scan import Weights, scan
@@ -61,13 +62,13 @@ def torch_weights(cell: Cell) -> Weights:
         return torch.tensor(np.concatenate(blocks)).requires_grad_()
 
     recurrent = cell.recurrent_gates
-    both_parts = {"split": B, "sum": np.zeros_like(B)}
+    both_parts = {"split": worked.B, "sum": np.zeros_like(B)}
     return Weights(
-        leaf([W.T for _ in cell.gates]),
-        leaf([U.T if cell.recurrence == "dense" else DIAGONAL for _ in recurrent]) if recurrent else None,
-        leaf([B for _ in cell.gates]),
+        leaf([worked.W.T for _ in cell.gates]),
+        leaf([worked.U.T if cell.recurrence == "dense" else worked.DIAGONAL for _ in recurrent]) if recurrent else None,
+        leaf([worked.B for _ in cell.gates]),
         leaf([both_parts[gate.kind] for gate in recurrent]) if recurrent else None,
-        tuple(leaf([VECTOR]) for _ in cell.vectors),
+        tuple(leaf([worked.VECTOR]) for _ in cell.vectors),
     )
 
 
@@ -93,6 +94,16 @@ def torch_gradients(cell: Cell, weights: Weights) -> dict[tuple[str, str, str], 
     return found
 
 
+@pytest.fixture(params=["of the course", "random"])
+def numbers(request, monkeypatch):
+    """Those of the course, whose U is its own transpose, and others, so that nothing can hide behind that."""
+    if request.param == "random":
+        generator = np.random.default_rng(7)
+        for name in ("W", "U", "B", "DIAGONAL", "VECTOR"):
+            monkeypatch.setattr(worked, name, generator.normal(size=getattr(worked, name).shape))
+
+
+@pytest.mark.usefixtures("numbers")
 @pytest.mark.parametrize("cell", CASES, ids=str)
 def test_the_numbers_are_those_of_the_reference(cell):
     weights = torch_weights(cell)

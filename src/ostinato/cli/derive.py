@@ -37,18 +37,24 @@ is read once, what comes out is written once. products: of matrices, additions
 and multiplications; transcendental: tanh, exp and the like."""
 
 
+_SIZES = "Sizes for --cost"
+
+
 def derive(
-    cell: Annotated[str, typer.Argument(help="A cell of the library, or path/to/file.py:name.", show_default=False)],
+    cell: Annotated[
+        str,
+        typer.Argument(metavar="CELL", help="A cell of the library, or path/to/file.py:name.", show_default=False),
+    ],
     latex: Annotated[bool, typer.Option("--latex", help="Only the equations and the adjoint, as LaTeX.")] = False,
     torch: Annotated[bool, typer.Option("--torch", help="Only the generated PyTorch reference of one step.")] = False,
     numba: Annotated[bool, typer.Option("--numba", help="Only the generated source of the CPU kernel.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Only the operations and bytes of a scan.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Equations and example for a program to read.")] = False,
-    cost: Annotated[bool, typer.Option("--cost", help="Only the operations and bytes, for these sizes:")] = False,
-    population: Annotated[int, typer.Option(min=1, help="Networks trained as one.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sequences.")] = 8,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of a sequence.")] = 20,
-    input_size: Annotated[int, typer.Option(min=1, help="Numbers in x at one step.")] = 32,
-    hidden_size: Annotated[int, typer.Option(min=1, help="Units.")] = 32,
+    population: Annotated[int, typer.Option(min=1, rich_help_panel=_SIZES, help="Networks trained as one.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, rich_help_panel=_SIZES, help="Sequences.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, rich_help_panel=_SIZES, help="Steps of a sequence.")] = 20,
+    input_size: Annotated[int, typer.Option(min=1, rich_help_panel=_SIZES, help="Numbers in x at one step.")] = 32,
+    hidden_size: Annotated[int, typer.Option(min=1, rich_help_panel=_SIZES, help="Units.")] = 32,
 ) -> None:
     """Show what follows from the definition of a cell.
 
@@ -66,7 +72,8 @@ def derive(
     """
     from rich.console import Console
 
-    chosen = [f"--{name}" for name, on in locals().items() if on is True]
+    modes = {"--latex": latex, "--torch": torch, "--numba": numba, "--cost": cost, "--json": json}
+    chosen = [name for name, wanted in modes.items() if wanted]
     if len(chosen) > 1:
         raise DataError(f"{' and '.join(chosen)} ask for different things: choose one of them")
     console = Console()
@@ -134,7 +141,7 @@ def _load(path: Path, name: str) -> Cell:
     if name not in values:
         raise DataError(f"'{path}' defines no '{name}'; {there}")
     if not isinstance(values[name], Cell):
-        raise DataError(f"'{name}' in '{path}' is no cell but a {type(values[name]).__name__}; {there}")
+        raise DataError(f"'{name}' in '{path}' is of type {type(values[name]).__name__}, not a cell; {there}")
     return values[name]
 
 
