@@ -44,10 +44,10 @@ def mine(tmp_path):
     return path
 
 
-def run(*arguments: str, env: dict[str, str] | None = None) -> str:
+def run(*arguments: str) -> str:
     app = typer.Typer()
     app.command()(derive)
-    result = CliRunner(env={"COLUMNS": "80", **(env or {})}).invoke(app, arguments, catch_exceptions=False)
+    result = CliRunner(env={"COLUMNS": "80", "FORCE_COLOR": None}).invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -72,7 +72,8 @@ def test_one_thing_alone():
 
 
 def test_the_cost_table():
-    shown = run("lstm", *"--cost --batch 128 --steps 256 --input-size 256 --hidden-size 256".split())
+    sizes = ["--batch", "128", "--steps", "256", "--input-size", "256", "--hidden-size", "256"]
+    shown = run("lstm", "--cost", *sizes)
     assert "34,359,738,368" in shown
     assert f"{6 * 2 * 32768 * 1024 * 256:,}" in shown
     assert "population 1, steps 256, batch 128, input size 256, hidden size 256" in shown
@@ -101,7 +102,7 @@ def test_help_has_examples():
 
 
 def test_two_things_at_once():
-    with pytest.raises(DataError, match="^--latex and --cost ask for different things: choose one of them$"):
+    with pytest.raises(DataError, match=r"^--latex and --cost ask for different things: choose one of them$"):
         run("lstm", "--cost", "--latex")
 
 
@@ -147,7 +148,7 @@ def refused(text: str) -> str:
     return str(caught.value)
 
 
-NAMES = "srn, srn_relu, residual_srn, lstm, peephole_lstm, gru, indrnn, mingru, and your own as path/to/file.py:name"
+NAMES = f"{', '.join(CELLS)}, and your own as path/to/file.py:name"
 
 
 def test_an_unknown_cell():

@@ -92,7 +92,7 @@ def derive(
         _write(console, kernel_source(found))
     elif cost:
         sizes = {"steps": steps, "batch": batch, "input_size": input_size, "hidden_size": hidden_size}
-        _show_cost(console, found, {"population": population, **sizes})
+        show_cost(console, found, {"population": population, **sizes})
     elif json:
         from json import dumps
 
@@ -179,7 +179,8 @@ def _show(console: Console, cell: Cell) -> None:
         _write(console, "\n" + "\n\n".join(blocks))
 
 
-def _show_cost(console: Console, cell: Cell, sizes: Mapping[str, int]) -> None:
+def show_cost(console: Console, cell: Cell, sizes: Mapping[str, int]) -> None:
+    """The table of `--cost`; `sizes` are the keyword arguments of `ostinato.derive.cost.cost`."""
     from rich.table import Table
 
     from ..derive.cost import cost
