@@ -134,9 +134,11 @@ def _alike(cell: Cell) -> list[list[Slot]]:
 def _learned(worked: Worked, ascii: bool) -> str:
     """The gradients of what the cell learns; a matrix with its rows side by side."""
     symbol = notation(ascii=ascii).symbol
+    labels = {symbol(s): gradient for s, gradient in worked.gradients.items()}
+    width = max(map(printed_width, labels))
     rows = [
-        f"{padded(symbol(s), 10)}{' |'.join(_numbers(row) for row in np.atleast_2d(gradient))}"
-        for s, gradient in worked.gradients.items()
+        f"{padded(label, width)}{' |'.join(_numbers(row) for row in np.atleast_2d(gradient))}"
+        for label, gradient in labels.items()
     ]
     return "\n".join(["Summed over both steps; a matrix row by row", *rows])
 
