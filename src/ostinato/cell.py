@@ -169,9 +169,10 @@ class _Definition:
         self.check_names(gates, states, vectors)
         self.check_kinds(gates, split, input_only, recurrence)
         self.check_arguments(gates + states + vectors)
-        usual: GateKind = "input" if recurrence == "none" else "sum"
-        kinds: dict[str, GateKind] = dict.fromkeys(gates, usual)
-        kinds |= dict.fromkeys(split, "split") | dict.fromkeys(input_only, "input")
+        kinds: dict[str, GateKind] = {}
+        for name in gates:
+            alone = name in input_only or recurrence == "none"
+            kinds[name] = "split" if name in split else "input" if alone else "sum"
         arguments = {name: SplitGate(name) if name in split else variable(name) for name in gates + states + vectors}
         next_states = self.call(arguments, states)
         self.check_used(next_states, arguments, states[0])

@@ -27,10 +27,13 @@ def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
     vectors = [vector.unsqueeze(1) for vector in weights.vectors]
     outputs: list[Tensor] = []
     for t in range(sizes.steps - 1, -1, -1) if problem.reverse else range(sizes.steps):
-        new = advance(*pre_activations(cell, x[:, t], weights, state[0]), *state, *vectors)
-        output = new[0]
+        x_t, running = x[:, t], None
         if problem.lengths is not None:
             running = (t < problem.lengths).to(x.device).unsqueeze(-1)
+            x_t = torch.where(running, x_t, 0.0)  # padding may hold anything, NaN too
+        new = advance(*pre_activations(cell, x_t, weights, state[0]), *state, *vectors)
+        output = new[0]
+        if running is not None:
             output = torch.where(running, output, 0.0)
             new = tuple(torch.where(running, n, s) for n, s in zip(new, state, strict=True))
         state = new
