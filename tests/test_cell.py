@@ -1,4 +1,3 @@
-# ruff: noqa: ARG005 (an argument of a definition is there for its name)
 """What a cell says about itself, and every way to define one wrongly: the cell, the argument and the line are named."""
 
 import dataclasses
