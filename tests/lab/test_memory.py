@@ -68,13 +68,32 @@ def test_the_start_is_xavier_with_one_zero_bias(tmp_path):
         assert 0.9 * bound < matrix.abs().max() <= bound
 
 
-def test_the_seed_decides(tmp_path):
-    settings = replace(SMALL, cells=("srn",), lengths=(4,), epochs=1)
+def test_the_seed_decides_the_data_and_the_weights(tmp_path):
+    settings = replace(SMALL, cells=("srn",), lengths=(4,), epochs=1, data=str(tmp_path / "data"))
+    DigitSum.generate(4).write(tmp_path / "data" / "4")  # the same data, so that weights alone differ
     losses = {}
     for name, seed in {"a": 0, "b": 0, "c": 1}.items():
         memory.run(replace(settings, seed=seed), tmp_path / name)
         losses[name] = read_record(History, tmp_path / name / "srn-4" / "history.json").train_loss
     assert losses["a"] == losses["b"] != losses["c"]
+    first, second = (memory.load(replace(SMALL, seed=seed), 4).train.digits for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_the_batch_size_decides_the_steps(tmp_path):
+    settings = replace(SMALL, cells=("srn",), lengths=(4,), batch_size=100)
+    assert memory.run(settings, tmp_path)[0].steps == 2 * 3
+
+
+def test_the_test_accuracy_is_that_of_the_kept_model(tmp_path):
+    """A learning rate so high that the last model is worse than the kept one."""
+    settings = replace(SMALL, cells=("lstm",), lengths=(4,), units=32, epochs=10, evaluate_every=20, learning_rate=0.1)
+    result = memory.run(settings, tmp_path)[0]
+    scores = [e.score for e in read_record(History, tmp_path / "lstm-4" / "history.json").evaluations]
+    assert result.dev_accuracy == max(scores) > scores[-1]
+    model = SequenceClassifier(10, 19, bias="single")
+    load_weights(model, tmp_path / "lstm-4" / "best.safetensors")
+    assert evaluate(model, DigitSum.generate(4).test, accuracy) == [result.test_accuracy]
 
 
 def test_a_network_does_not_depend_on_the_others(tmp_path, finished_run):
