@@ -71,8 +71,8 @@ class TorchLayer:
             with torch.no_grad():
                 self.results = self.module(self.x)
         else:
-            self.results = self.module(self.x)
-            self.results[0].backward(self.cotangent)
+            self.results = output, _ = self.module(self.x)
+            output.backward(self.cotangent)
 
     def clear(self) -> None:
         self.results = self.x.grad = None
@@ -91,6 +91,12 @@ class TorchLayer:
     def gradients(self) -> dict[str, Tensor]:
         """Of the parameters, by name."""
         return {name: parameter.grad for name, parameter in self.parameters.items() if parameter.grad is not None}
+
+
+class OurLayer(TorchLayer):
+    """A layer of this library."""
+
+    module: ostinato.nn.Recurrent
 
 
 class EagerLayer(TorchLayer):
@@ -154,13 +160,13 @@ def import_paddle() -> Any:
     """Paddle, without the warnings of its import."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import paddle
+        import paddle  # pyright: ignore[reportMissingImports]
     return paddle
 
 
-def our_layer(kind: str, task: Task) -> TorchLayer:
+def our_layer(kind: str, task: Task) -> OurLayer:
     """A layer of ours, `kind` being LSTM, GRU or SRN."""
-    return TorchLayer("ostinato", OURS[kind](task.shape.inputs, task.shape.units), task)
+    return OurLayer("ostinato", OURS[kind](task.shape.inputs, task.shape.units), task)
 
 
 def torch_layer(kind: str, like: TorchLayer, task: Task) -> TorchLayer:
@@ -175,10 +181,10 @@ def paddle_layer(kind: str, like: TorchLayer, task: Task) -> PaddleLayer:
     return PaddleLayer("paddle.nn", kind, like.module.state_dict(), task)
 
 
-def own_cell_layer(task: Task) -> TorchLayer:
+def own_cell_layer(task: Task) -> OurLayer:
     """The cell of `own_cell` as a layer."""
     module = ostinato.nn.Recurrent(bounded, task.shape.inputs, task.shape.units, bias="single")
-    return TorchLayer("ostinato", module, task)
+    return OurLayer("ostinato", module, task)
 
 
 def eager_layer(like: TorchLayer, task: Task) -> EagerLayer:

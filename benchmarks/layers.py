@@ -101,7 +101,9 @@ def _in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.layers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=2, help="of every library (2)")
     parser.add_argument("--only", nargs="+", metavar="LAYER", help=f"some of: {', '.join(LAYERS)}")
     parser.add_argument("--shape", nargs="+", metavar="SHAPE", help="shapes by their beginning: B8, 'B64 T20'")
