@@ -136,9 +136,10 @@ def test_names_that_the_derived_sources_use(name):
     assert refusal(plain, gates="a", state="h", vectors=name) == message
 
 
-def test_the_name_of_an_operation():
-    message = "'tanh' is the name of an operation: call the argument something else"
-    assert refusal(plain, gates="tanh", state="h") == message
+@pytest.mark.parametrize(("name", "kind"), [("tanh", "an operation"), ("torch", "a library")])
+def test_names_that_are_taken(name, kind):
+    message = f"'{name}' is the name of {kind}: call the argument something else"
+    assert refusal(plain, gates=name, state="h") == message
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,9 @@ class _Definition:
                 self.fail(f"'{name}' is no name for an argument: use a Python identifier without a leading _")
             if name.startswith(("grad_", "next_")):
                 self.fail(f"'{name}' begins with grad_ or next_, which the derived sources use: call it something else")
-            if name in OPERATIONS:
-                self.fail(f"'{name}' is the name of an operation: call the argument something else")
+            if name in OPERATIONS or name == "torch":
+                kind = "an operation" if name in OPERATIONS else "a library"
+                self.fail(f"'{name}' is the name of {kind}: call the argument something else")
             if names.count(name) > 1:
                 self.fail(f"'{name}' is declared more than once among gates, state and vectors")
         for name in gates:

@@ -96,6 +96,11 @@ class Expr:
 
     __lt__ = __le__ = __gt__ = __ge__ = _no_order
 
+    def __eq__(self, other: object) -> bool:
+        return self is other if isinstance(other, Expr) else self._no_order(other)
+
+    __hash__ = object.__hash__
+
     def __float__(self) -> NoReturn:
         raise TypeError("a value has no number while a cell is traced: use the functions of ostinato.expr, not of math")
 

@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import ostinato.cli
@@ -17,14 +16,6 @@ from ostinato.lab.memory import Settings
 from ostinato.train import History, read_record
 
 FAST = ["memory", "--epochs", "1"]
-
-
-@pytest.fixture(autouse=True)
-def threads_as_before():
-    """The command sets the threads of its process, which here is that of all tests."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def invoke(*arguments):

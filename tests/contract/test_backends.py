@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 import torch
-from contract.problems import everything, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import assert_same
 
+from contract.problems import everything, random_case
 from ostinato.cells import CELLS
 from ostinato.scan import BACKENDS
+from tolerances import assert_same
 
 FAST = [name for name in BACKENDS if name != "reference"]
 DTYPES = [torch.float32, torch.float64]

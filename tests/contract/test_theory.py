@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from contract.problems import everything, random_case
-from tolerances import assert_same
 
+from contract.problems import everything, random_case
 from ostinato.cells import CELLS
 from ostinato.scan import BACKENDS
+from tolerances import assert_same
 
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=str)
 every_backend = pytest.mark.parametrize("backend", BACKENDS)

@@ -7,15 +7,6 @@ from torch import nn
 from ostinato.train import Runner
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Two threads on products this small wait for each other, all the more where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def examples():
     inputs = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))

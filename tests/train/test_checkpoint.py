@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from ostinato.errors import DataError
-from ostinato.train import Evaluation, History, load_weights, read_record, save_weights, write_atomically, write_record
+from ostinato.files import write_atomically
+from ostinato.train import Evaluation, History, load_weights, read_record, save_weights, write_record
 
 
 def test_weights_come_back(tmp_path):

@@ -37,7 +37,7 @@ _BY_RESULT = {"tanh", "sigmoid", "relu", "exp", "sqrt"}
 
 # What the generated functions call their own: a gate, state or vector of the same name gets an underscore behind it.
 _OWN = {"slots", "state", "kept", "output", "vectors", "sums", "units", "count", "state_plane", "kept_plane"}
-_OWN |= {"load", "store", "absolute"}
+_OWN |= {"output_gradient", "state_gradient", "gradient_plane", "load", "store", "absolute"}
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,13 @@ class _Pieces:
         loads += self.loads("kept", self.saved.states, "kept_plane", used)
         loads += self.loads("vectors", cell.vectors, "units", used)
         arriving = [f"grad_{name}" for name in cell.states]
-        loads += self.loads("grad_state", arriving, "grad_plane", set(arriving))
-        loads.append(f"{arriving[0]} = {arriving[0]} + load(grad_output, 0, count)")
+        loads += self.loads("state_gradient", arriving, "gradient_plane", set(arriving))
+        loads.append(f"{arriving[0]} = {arriving[0]} + load(output_gradient, 0, count)")
         results = {("grad_previous_" if name in cell.states else "grad_") + name: g for name, g in leaving.items()}
         body = statements(results, NUMBA, self.renamed)
         stores = [_store("slots", k, "units", _or_zero(f"grad_{s.name}", results)) for k, s in enumerate(cell.slots)]
         stores += [
-            _store("grad_state", k, "grad_plane", _or_zero(f"grad_previous_{name}", results))
+            _store("state_gradient", k, "gradient_plane", _or_zero(f"grad_previous_{name}", results))
             for k, name in enumerate(cell.states)
         ]
         summed = [f"grad_{s.name}" for s in cell.slots] + [f"grad_{name}" for name in cell.vectors]
@@ -165,7 +165,9 @@ class _Pieces:
             if name in results:
                 place = _offset(k, "units")
                 stores.append(f"store(sums, {place}, count, load(sums, {place}, count) + {name})")
-        arguments = "slots, kept, grad_output, grad_state, vectors, sums, kept_plane, grad_plane, units, count"
+        arguments = (
+            "slots, kept, output_gradient, state_gradient, vectors, sums, kept_plane, gradient_plane, units, count"
+        )
         return _function("backward_at", arguments, [*loads, *body, *stores])
 
     def loads(self, pointer: str, names: Sequence[str], stride: str, used: set[str]) -> list[str]:
@@ -202,12 +204,12 @@ _BACKWARD = (
     {
         "slots": "slots_row",
         "kept": "units",
-        "grad_output": "units",
-        "grad_state": "grad_row",
+        "output_gradient": "units",
+        "state_gradient": "gradient_row",
         "vectors": "0",
         "sums": "0",
     },
-    ["kept_plane", "grad_plane"],
+    ["kept_plane", "gradient_plane"],
 )
 
 

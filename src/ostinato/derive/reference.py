@@ -21,7 +21,7 @@ TORCH = ARITHMETIC | {
     "relu": "torch.relu({})",
     "exp": "torch.exp({})",
     "log": "torch.log({})",
-    "softplus": "torch.nn.functional.softplus({})",
+    "softplus": "torch.nn.functional.softplus({}, threshold=50)",
     "sqrt": "torch.sqrt({})",
     "abs": "torch.abs({})",
     "maximum": "maximum({}, {})",

@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 import vl_convert
 
-from ..train import write_atomically
+from ..files import write_atomically
 
 #: Okabe & Ito, Color Universal Design, 2008: told apart by every kind of colour vision. Without the yellow, which is
 #: too light for a line on white.

@@ -18,7 +18,8 @@ from string import Template
 
 import polars as pl
 
-from ..train import History, read_record, write_atomically
+from ..files import write_atomically
+from ..train import History, read_record
 from . import charts
 from .memory import Result, Settings, finished, network_folder
 

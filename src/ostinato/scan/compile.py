@@ -46,7 +46,8 @@ def _version() -> str:
 class Kernel:
     """A compiled kernel: a C function of one pointer, to its arguments as 64-bit numbers."""
 
-    def __init__(self, compiled: Any, parameters: tuple[str, ...]) -> None:
+    def __init__(self, name: str, compiled: Any, parameters: tuple[str, ...]) -> None:
+        self.name = name
         self.compiled = compiled  # machine code lives as long as the object that holds it
         self.address: int = compiled.address
         self.parameters = parameters
@@ -67,7 +68,7 @@ def kernel(name: str, dtype: str) -> Kernel:
     with _compiling, _Notice(f"the {name} loop ({dtype})"):
         entry = _module(f"{name}_{dtype}", source).entry
         compiled = cfunc(types.void(types.CPointer(types.intp)), cache=True, **_OPTIONS)(entry)
-    return Kernel(compiled, parameters)
+    return Kernel(name, compiled, parameters)
 
 
 @functools.cache

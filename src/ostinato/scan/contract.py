@@ -172,7 +172,7 @@ def _check_lengths(lengths: Tensor | None, sizes: Sizes) -> Tensor | None:
         raise ShapeError(
             f"lengths is {list(lengths.shape)}; it must be [B] = [{batch}] or [P, B] = {[population, batch]}"
         )
-    lengths = torch.atleast_2d(lengths).to("cpu", torch.int64)
+    lengths = (lengths if lengths.dim() == 2 else lengths.unsqueeze(0)).to("cpu", torch.int64)
     if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
         bad = lengths[(lengths < 0) | (lengths > steps)][0]
         raise ShapeError(f"a length is {int(bad)}; lengths go from 0 to T = {steps}")

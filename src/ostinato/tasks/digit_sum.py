@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..files import write_atomically
 
 #: A sum of two digits: 0 to 18.
 CLASSES = 19
@@ -156,9 +156,4 @@ def _parse(line: str) -> tuple[list[int], int]:
 def _write(path: Path, examples: Examples) -> None:
     lines = zip(examples.digits.tolist(), examples.labels.tolist(), strict=True)
     text = "".join(f"{' '.join(map(str, digits))}\t{label}\n" for digits, label in lines)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(text.encode())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, text.encode())

@@ -1,6 +1,6 @@
 """Train a model, look at it on dev examples now and then, keep the best."""
 
-from .checkpoint import load_weights, read_record, save_weights, write_atomically, write_record
+from .checkpoint import load_weights, read_record, save_weights, write_record
 from .metrics import accuracy, evaluate
 from .runner import Evaluation, History, Progress, Runner
 
@@ -14,6 +14,5 @@ __all__ = [
     "load_weights",
     "read_record",
     "save_weights",
-    "write_atomically",
     "write_record",
 ]

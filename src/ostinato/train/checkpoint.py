@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,19 +13,9 @@ from safetensors import SafetensorError
 from torch import nn
 
 from ..errors import DataError
+from ..files import write_atomically
 
 Record = TypeVar("Record")
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename, so that no reader ever sees half a file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(model: nn.Module, path: str | Path) -> None:
