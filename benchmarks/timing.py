@@ -20,12 +20,12 @@ class Effort:
 
     Attributes:
         seconds: in all; there are fewer rounds where one takes longer.
-        least_rounds, most_rounds: their bounds. Three are enough where a round alone takes longer than `seconds`.
+        least_rounds, most_rounds: their bounds. Three are enough where a round alone takes twice as long as `seconds`.
         turn: seconds of a contestant's turn.
         warm_up: seconds for which each runs before the first round.
     """
 
-    seconds: float = 1.5
+    seconds: float = 1.0
     least_rounds: int = 5
     most_rounds: int = 41
     turn: float = 0.01
@@ -33,7 +33,7 @@ class Effort:
 
     def rounds(self, seconds_a_round: float) -> int:
         """An odd number, so that the median is one of them."""
-        least = self.least_rounds if seconds_a_round < self.seconds else 3
+        least = self.least_rounds if seconds_a_round < 2 * self.seconds else 3
         wanted = int(self.seconds / seconds_a_round)
         return max(least, min(self.most_rounds, wanted)) | 1
 
