@@ -15,43 +15,49 @@ from ostinato.cells import CELLS
 from ostinato.errors import BackendError
 from ostinato.expr import compare, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
 from ostinato.scan import cpu, reference, scan, threads
+from ostinato.scan.plan import Plan
 from tolerances import assert_same
 
 LSTM = CELLS["lstm"]
 
 
-def kernels_run(monkeypatch) -> list[str]:
-    """The names of the kernels that are launched from now on."""
-    names = []
-    launch = threads.run
+@pytest.fixture
+def launched(monkeypatch):
+    """The kernels that are launched, as pairs of a name and its arguments."""
+    found = []
+    launch = Plan.launch
 
-    def spy(kernel, *arguments):
-        names.append(kernel.name)
-        launch(kernel, *arguments)
+    def spy(self, name, work, arguments):
+        found.append((name, arguments))
+        launch(self, name, work, arguments)
 
-    for module in ("ostinato.scan.cpu", "ostinato.scan.parameters"):
-        monkeypatch.setattr(f"{module}.launch", spy)
-    return names
+    monkeypatch.setattr(Plan, "launch", spy)
+    return found
 
 
-def test_auto_takes_the_kernels_and_never_the_reference(monkeypatch):
+def test_auto_takes_the_kernels_and_never_the_reference(monkeypatch, launched):
     monkeypatch.setattr(reference, "run", None)
-    names = kernels_run(monkeypatch)
     case = random_case(LSTM)
     case.x.requires_grad_()
     case.weights.weight_hh.requires_grad_()
     result = case.run("auto")
     assert result.backend == "cpu"
     result.output.sum().backward()
-    assert names == ["prepare", "forward", "prepare", "backward", "weight_gradients"]
+    assert [name for name, _ in launched] == ["forward", "backward"]
+    assert launched[1][1]["want_x"]
+    assert launched[1][1]["want_weights"]
 
 
-def test_frozen_weights_cost_no_product(monkeypatch):
-    names = kernels_run(monkeypatch)
+def test_what_needs_no_gradient_costs_no_product(launched):
     case = random_case(LSTM)
     case.x.requires_grad_()
     case.run("cpu").output.sum().backward()
-    assert "weight_gradients" not in names
+    assert not launched[1][1]["want_weights"]
+    case = random_case(LSTM)
+    case.weights.bias_ih.requires_grad_()
+    case.run("cpu").output.sum().backward()
+    assert not launched[3][1]["want_x"]
+    assert not launched[3][1]["want_weights"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

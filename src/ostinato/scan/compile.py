@@ -50,7 +50,7 @@ class Kernel:
         self.name = name
         self.compiled = compiled  # machine code lives as long as the object that holds it
         self.address: int = compiled.address
-        self.parameters = parameters
+        self.position = {parameter: k for k, parameter in enumerate(parameters)}
         self.call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
         self.block = ctypes.c_int64 * len(parameters)
 

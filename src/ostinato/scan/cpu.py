@@ -8,14 +8,12 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .compile import cell_function, kernel
+from .compile import cell_function
 from .contract import Problem, Weights
-from .kernels import BLOCK_COLUMNS, BLOCK_ROWS
-from .lanes import WIDTHS
-from .memory import empty
-from .parameters import Parameters, restore
+from .kernels import BLOCK_ROWS
+from .memory import empty, scratch
+from .parameters import Parameters, address, restore
 from .plan import DTYPES, Plan, plan
-from .threads import run as launch
 
 # The differentiable inputs in the order in which they pass through autograd: x, weight_ih, weight_hh, bias_ih, bias_hh,
 # the cell's vectors, the initial states (or none of them).
@@ -58,23 +56,35 @@ class _Forward:
         x, weights, state = _split(plan, inputs)
         count, dtype, sizes = plan.rows.count, plan.dtype, plan.sizes
         self.plan = plan
-        self.x = plan.rows.gather(x.view(sizes.networks_of_x, *x.shape[-3:]))
+        self.x = plan.rows.gather(x.reshape(sizes.networks_of_x, *x.shape[-3:]))
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
         self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
         self.kept = empty(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
         self.state = _planes(plan, state)
-        panels = self.parameters.pack(plan, transposed=True)
-        arguments = {
+        self.with_state = bool(state)
+        buffer, (panels_x, panels_h, bias) = scratch(
+            sizes.population * plan.whole(plan.x_columns) * sizes.inputs,
+            sizes.population * plan.whole(plan.h_columns) * sizes.units,
+            sizes.population * plan.slots_row,
+            dtype=dtype,
+        )
+        arguments = self.parameters.arguments() | {
+            "bias_ih": address(self.parameters.bias_ih),
+            "bias_hh": address(self.parameters.bias_hh),
             "keep": keep,
             "x": self.x.data_ptr(),
+            "panels_x": panels_x,
+            "panels_h": panels_h,
+            "bias": bias,
             "state": self.state.data_ptr(),
             "slots": self.slots.data_ptr(),
             "kept": self.kept.data_ptr(),
             "output": self.output.data_ptr(),
             "cell_function": cell_function(plan.blocks.cell, "forward" if keep else "inference", plan.kind),
         }
-        launch(kernel("forward", plan.kind), plan.tasks, plan.work, plan.fields | panels.fields | arguments)
+        plan.launch("forward", plan.work, arguments)
+        del buffer  # until here the kernel used it
 
     def results(self) -> tuple[Tensor, ...]:
         plan, sizes = self.plan, self.plan.sizes
@@ -96,8 +106,10 @@ def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
 
 def _states(plan: Plan, planes: Tensor) -> list[Tensor]:
     """The states in `planes`, as the caller knows them."""
-    states = [plan.rows.unsort(plane) for plane in planes[..., : plan.sizes.units].unbind(1)]
-    return [state[0] for state in states] if plan.single else states
+    states = planes.narrow(-1, 0, plan.sizes.units).unbind(1)
+    if plan.rows.order is not None:
+        states = [plan.rows.unsort(state) for state in states]
+    return [state[0] for state in states] if plan.single else list(states)
 
 
 class _Scan(torch.autograd.Function):
@@ -115,86 +127,85 @@ class _Scan(torch.autograd.Function):
             return None, *_reference_gradients(plan, inputs, needs, grads)
         # The run's buffers become the gradients of the pre-activations; a second backward runs forward again.
         run, ctx.run = ctx.run or _Forward(plan, inputs, keep=True), None
-        found = _Backward(run, grads, want_x=needs[0]).gradients(want_weights=needs[1] or needs[2])
-        # Without initial states the gradients of their zeros are left over.
-        pairs = zip(inputs, found, needs, strict=False)
+        found = _Backward(run, grads, want_x=needs[0], want_weights=needs[1] or needs[2]).gradients()
+        pairs = zip(inputs, found, needs, strict=True)
         return None, *(g.reshape(t.shape) if need and t is not None and g is not None else None for t, g, need in pairs)
 
 
 class _Backward:
     """One run backward through the buffers of a run forward."""
 
-    def __init__(self, run: _Forward, grads: tuple[Tensor | None, ...], *, want_x: bool) -> None:
-        plan = run.plan
+    def __init__(self, run: _Forward, grads: tuple[Tensor | None, ...], *, want_x: bool, want_weights: bool) -> None:
+        self.plan = plan = run.plan
+        self.with_state = run.with_state
         sizes, blocks, dtype = plan.sizes, plan.blocks, plan.dtype
-        self.run, self.plan = run, plan
+        units, networks = sizes.units, sizes.population
         grad_output, *grad_state = grads
-        self.grad_state = _planes(plan, tuple(grad_state))
-        width = plan.whole(sizes.inputs)
-        self.grad_x = empty(plan.rows.count, width, dtype=dtype) if want_x else None
-        self.sums = torch.zeros(plan.tasks, blocks.slots + blocks.vectors, sizes.units, dtype=dtype)
         if grad_output is None:
             grad_rows = torch.zeros_like(run.output)
         else:
-            grad_rows = plan.rows.gather(grad_output.reshape(sizes.population, *grad_output.shape[-3:]))
-        panels = run.parameters.pack(plan, transposed=False)
-        arguments = {
+            grad_rows = plan.rows.gather(grad_output.reshape(networks, *grad_output.shape[-3:]))
+        inputs_row, units_row = plan.whole(sizes.inputs), plan.whole(units)
+        self.grad_state = _planes(plan, tuple(grad_state))
+        self.grad_x = empty(plan.rows.count, inputs_row, dtype=dtype) if want_x else None
+        self.sums = torch.zeros(networks, plan.slices, blocks.slots + blocks.vectors, units, dtype=dtype)
+        self.grad_ih = empty(networks, blocks.from_x, units, inputs_row, dtype=dtype) if want_weights else None
+        self.grad_hh = empty(networks, blocks.from_h, units, units_row, dtype=dtype) if want_weights else None
+        buffer, (panels_x, panels_h, panels) = scratch(
+            networks * inputs_row * plan.x_columns,
+            networks * units_row * plan.h_columns,
+            plan.blocks_of_weights * BLOCK_ROWS * plan.whole(1),
+            dtype=dtype,
+        )
+        arguments = run.parameters.arguments() | {
             "want_x": want_x,
-            "grad_x_row": width,
-            "sums_row": self.sums[0].numel() if plan.tasks else 0,
-            "grad_state": self.grad_state.data_ptr(),
+            "want_weights": want_weights,
+            "grad_x_row": inputs_row,
+            "grad_ih_row": inputs_row,
+            "grad_hh_row": units_row,
+            "sums_row": (blocks.slots + blocks.vectors) * units,
+            "x": run.x.data_ptr(),
+            "panels_x": panels_x,
+            "panels_h": panels_h,
             "slots": run.slots.data_ptr(),
             "kept": run.kept.data_ptr(),
             "grad_output": grad_rows.data_ptr(),
+            "grad_state": self.grad_state.data_ptr(),
             "sums": self.sums.data_ptr(),
-            "grad_x": 0 if self.grad_x is None else self.grad_x.data_ptr(),
+            "grad_x": address(self.grad_x),
+            "grad_ih": address(self.grad_ih),
+            "grad_hh": address(self.grad_hh),
+            "blocks": panels,
             "cell_function": cell_function(blocks.cell, "backward", plan.kind),
         }
-        launch(kernel("backward", plan.kind), plan.tasks, plan.work, plan.fields | panels.fields | arguments)
+        plan.launch("backward", (1 + want_x + want_weights) * plan.work, arguments)
+        del buffer  # until here the kernel used it
 
-    def gradients(self, *, want_weights: bool) -> list[Tensor | None]:
+    def gradients(self) -> list[Tensor | None]:
         """The gradients of the inputs of the scan, in their order; shapes with a population axis."""
-        blocks = self.plan.blocks
-        totals = self.sums.view(self.plan.sizes.population, -1, *self.sums.shape[1:]).sum(1)  # [P, slots + vectors, D]
-        grad_ih, grad_hh = self._of_weights() if want_weights else (None, None)
+        plan, blocks, units = self.plan, self.plan.blocks, self.plan.sizes.units
+        totals = self.sums[:, 0] if plan.slices == 1 else self.sums.sum(1)  # [P, slots + vectors, D]
         bias_ih = restore(totals[:, : blocks.from_x], blocks.order_x)
+        grad_ih = grad_hh = None
+        if self.grad_ih is not None and self.grad_hh is not None:
+            grad_ih = restore(self.grad_ih.narrow(-1, 0, plan.sizes.inputs), blocks.order_x)
+            grad_hh = restore(self.grad_hh.narrow(-1, 0, units), blocks.order_h)
         if blocks.diagonal:
             grad_hh = totals[:, blocks.slots + blocks.own_vectors :]
             bias_hh = bias_ih[:, blocks.diagonal]
         else:
-            bias_hh = restore(totals[:, blocks.before_h : blocks.before_h + blocks.from_h], blocks.order_h)
-        vectors = totals[:, blocks.slots : blocks.slots + blocks.own_vectors].unbind(1)
-        return [self._of_x(), grad_ih, grad_hh, bias_ih, bias_hh, *vectors, *_states(self.plan, self.grad_state)]
+            bias_hh = restore(totals.narrow(1, blocks.before_h, blocks.from_h), blocks.order_h)
+        vectors = totals[:, blocks.slots : blocks.slots + blocks.own_vectors].unbind(1) if blocks.own_vectors else ()
+        states = _states(plan, self.grad_state) if self.with_state else ()
+        return [self._of_x(), grad_ih, grad_hh, bias_ih, bias_hh, *vectors, *states]
 
     def _of_x(self) -> Tensor | None:
         if self.grad_x is None:
             return None
         sizes = self.plan.sizes
-        rows = self.grad_x[:, : sizes.inputs]
+        rows = self.grad_x.narrow(-1, 0, sizes.inputs)
         padded = self.plan.rows.scatter(rows, sizes.population, sizes.steps, sizes.batch)
         return padded if sizes.networks_of_x == sizes.population else padded.sum(0, keepdim=True)
-
-    def _of_weights(self) -> tuple[Tensor, Tensor | None]:
-        """Of weight_ih and a dense weight_hh: [P, G, D, M], [P, G, D, D]."""
-        run, plan, sizes, blocks = self.run, self.plan, self.plan.sizes, self.plan.blocks
-        units = sizes.units
-        grad_ih = empty(sizes.population, blocks.from_x, units, plan.whole(sizes.inputs), dtype=plan.dtype)
-        grad_hh = empty(sizes.population, blocks.from_h, units, plan.whole(units), dtype=plan.dtype)
-        tasks = sizes.population * (-(-plan.x_columns // BLOCK_COLUMNS) + -(-plan.h_columns // BLOCK_COLUMNS))
-        panels = empty(tasks, BLOCK_ROWS * WIDTHS[plan.kind], dtype=plan.dtype)
-        arguments = {
-            "grad_ih_row": grad_ih.shape[-1],
-            "grad_hh_row": grad_hh.shape[-1],
-            "slots": run.slots.data_ptr(),
-            "x": run.x.data_ptr(),
-            "previous": run.kept.data_ptr(),
-            "grad_ih": grad_ih.data_ptr(),
-            "grad_hh": grad_hh.data_ptr(),
-            "panels": panels.data_ptr(),
-        }
-        launch(kernel("weight_gradients", plan.kind), tasks, plan.work, plan.fields | arguments)
-        of_x = restore(grad_ih[..., : sizes.inputs], blocks.order_x)
-        return of_x, restore(grad_hh[..., :units], blocks.order_h) if blocks.from_h else None
 
 
 def _reference_gradients(

@@ -2,9 +2,10 @@
 # (an intrinsic is called without the typing context that its definition takes first)
 """The loops around the matrix products and a cell's pointwise functions: the same for every cell.
 
-Every function here is one kernel: all threads call it with the same arguments, and each takes tasks from a counter
-until none is left. A task is one network of a population and a slice of its batch, for the whole sequence, so that no
-step waits for another thread.
+`forward` and `backward` are the kernels: all threads call one with the same arguments. Each works in phases; in a phase
+a thread takes tasks from a shared counter until none is left, and before the next phase it waits until all are done. A
+task of the main phase is one network of a population and a slice of its batch, for the whole sequence, so that no step
+waits for another thread.
 
 Rows are packed as in a PackedSequence: the batch is sorted by length, the longest first, so the sequences that are
 still running at step t are the first `offsets[t + 1] - offsets[t]` of the batch, and their rows lie side by side from
@@ -18,13 +19,32 @@ from __future__ import annotations
 
 from numba import njit
 
-from .machine import call, indices_at, pointer_to, take_task
+from .machine import call, finish_task, finished, indices_at, pointer_to, take_task
 from .simd import advance, width
 from .tile import pack_columns, pack_rows
 
 # How many rows of the sequence a product of the weight gradient takes at a time, and how many of its columns.
 BLOCK_ROWS = 256
 BLOCK_COLUMNS = 128
+
+# Two a phase: tasks taken, tasks done.
+COUNTERS = 6
+
+
+@njit
+def next_task(counters, phase):
+    return take_task(advance(counters, 2 * phase))
+
+
+@njit
+def task_done(counters, phase):
+    finish_task(advance(counters, 2 * phase + 1))
+
+
+@njit
+def wait(counters, phase, tasks):
+    while finished(advance(counters, 2 * phase + 1)) < tasks:
+        pass
 
 
 @njit
@@ -51,14 +71,15 @@ def accumulate(matmul, a, a_row, panels, columns, out, out_row, rows, length):
     call(matmul, (a, a_row, 1, panels, panels_of(columns, a), out, out_row, width(a), out, out_row, rows, length))
 
 
+@njit
 def prepare(
-    counter, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh,
+    counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh,
     bias_ih, bias_hh, panels_x, panels_h, bias, transposed, zero,
 ):  # fmt: skip
     """Pack the weights of every network into panels and, for forward (`transposed`), add up its biases."""
     like = pointer_to(weight_ih, zero)
     while True:
-        task = take_task(indices_at(counter))
+        task = next_task(counters, 0)
         if task >= 2 * population:
             break
         p = task // 2
@@ -87,18 +108,25 @@ def prepare(
             else:
                 to = advance(pointer_to(panels_h, zero), p * size_of(h_columns, units, like))
                 pack_rows(source, units, h_columns, units, to)
+        task_done(counters, 0)
+    wait(counters, 0, 2 * population)
 
 
 def forward(
-    counter, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
-    state_row, state_count, vector_count, kept_plane, reverse, keep, x_shared, x, panels_x, panels_h, bias, vectors,
-    offsets, state, slots, kept, output, matmul, cell_function, zero,
+    counters, population, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first,
+    slots_row, state_row, state_count, vector_count, kept_plane, reverse, keep, x_shared, x, weight_ih, weight_hh,
+    bias_ih, bias_hh, panels_x, panels_h, bias, vectors, offsets, state, slots, kept, output, matmul, cell_function,
+    zero,
 ):  # fmt: skip
     """Run every network over its sequences. With `keep`, slots and kept hold what backward needs."""
-    offsets = indices_at(offsets)
+    counters, offsets = indices_at(counters), indices_at(offsets)
+    prepare(
+        counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, bias_ih,
+        bias_hh, panels_x, panels_h, bias, True, zero,
+    )  # fmt: skip
     plane = batch * state_row
     while True:
-        task = take_task(indices_at(counter))
+        task = next_task(counters, 1)
         if task >= tasks:
             break
         p, begin = task // slices, task % slices * slice_rows
@@ -131,16 +159,16 @@ def forward(
             call(cell_function, (z, h, kept_t, output_t, v, *strides, rows, units))
 
 
-def backward(
-    counter, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
+@njit
+def through_time(
+    counters, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
     state_row, state_count, vector_count, kept_plane, reverse, want_x, grad_x_row, sums_row, panels_x, panels_h,
     vectors, offsets, grad_state, slots, kept, grad_output, sums, grad_x, zeros, matmul, cell_function, zero,
 ):  # fmt: skip
-    """The sequence backward. Slots end up as dL/d(pre-activation), grad_state as dL/d(initial state)."""
-    offsets = indices_at(offsets)
+    """Every step backward: slots become dL/d(pre-activation), grad_state dL/d(initial state)."""
     plane = batch * state_row
     while True:
-        task = take_task(indices_at(counter))
+        task = next_task(counters, 1)
         if task >= tasks:
             break
         p, begin = task // slices, task % slices * slice_rows
@@ -169,20 +197,22 @@ def backward(
                 grad_x_t = advance(pointer_to(grad_x, zero), row * grad_x_row)
                 none = pointer_to(zeros, zero)
                 multiply(matmul, z, slots_row, w, inputs, none, 0, grad_x_t, grad_x_row, rows, x_columns)
+        task_done(counters, 1)
+    wait(counters, 1, tasks)
 
 
+@njit
 def weight_gradients(
-    counter, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared, grad_ih_row,
-    grad_hh_row, offsets, slots, x, previous, grad_ih, grad_hh, panels, zeros, matmul, zero,
+    counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared, grad_ih_row,
+    grad_hh_row, offsets, slots, x, previous, grad_ih, grad_hh, blocks, zeros, matmul, zero,
 ):  # fmt: skip
     """dW = dz' x and dU = dz' h, the sum over all rows of a network; a task is a block of columns of dz."""
-    offsets = indices_at(offsets)
     x_blocks = (x_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     h_blocks = (h_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     like = pointer_to(slots, zero)
     lanes = width(like)
     while True:
-        task = take_task(indices_at(counter))
+        task = next_task(counters, 2)
         if task >= population * (x_blocks + h_blocks):
             break
         p, block = task // (x_blocks + h_blocks), task % (x_blocks + h_blocks)
@@ -198,7 +228,7 @@ def weight_gradients(
             out = advance(pointer_to(grad_hh, zero), (p * h_columns + column) * out_row)
             z = advance(like, first * slots_row + h_first + column)
         count = min(BLOCK_COLUMNS, columns - column)
-        panel = advance(pointer_to(panels, zero), task * BLOCK_ROWS * lanes)
+        panel = advance(pointer_to(blocks, zero), task * BLOCK_ROWS * lanes)
         for begin in range(0, max(1, last - first), BLOCK_ROWS):
             length = min(BLOCK_ROWS, last - first - begin)
             dz = advance(z, begin * slots_row)
@@ -207,3 +237,27 @@ def weight_gradients(
                 to = advance(out, j)
                 start, start_row = (pointer_to(zeros, zero), 0) if begin == 0 else (to, out_row)
                 call(matmul, (dz, 1, slots_row, panel, 1, start, start_row, 0, to, out_row, count, length))
+
+
+def backward(
+    counters, population, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first,
+    slots_row, state_row, state_count, vector_count, kept_plane, reverse, x_shared, want_x, want_weights, grad_x_row,
+    sums_row, grad_ih_row, grad_hh_row, x, weight_ih, weight_hh, panels_x, panels_h, vectors, offsets, grad_state,
+    slots, kept, grad_output, sums, grad_x, grad_ih, grad_hh, blocks, zeros, matmul, cell_function, zero,
+):  # fmt: skip
+    """The gradients of everything, from the buffers that `forward` kept; slots and grad_state are overwritten."""
+    counters, offsets = indices_at(counters), indices_at(offsets)
+    prepare(
+        counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, 0, 0,
+        panels_x, panels_h, 0, False, zero,
+    )  # fmt: skip
+    through_time(
+        counters, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
+        state_row, state_count, vector_count, kept_plane, reverse, want_x, grad_x_row, sums_row, panels_x, panels_h,
+        vectors, offsets, grad_state, slots, kept, grad_output, sums, grad_x, zeros, matmul, cell_function, zero,
+    )  # fmt: skip
+    if want_weights:
+        weight_gradients(
+            counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared,
+            grad_ih_row, grad_hh_row, offsets, slots, x, kept, grad_ih, grad_hh, blocks, zeros, matmul, zero,
+        )  # fmt: skip

@@ -50,3 +50,24 @@ def take_task(typingctx, counter):
         return builder.atomic_rmw("add", args[0], ir.IntType(64)(1), "monotonic")
 
     return types.intp(types.CPointer(types.intp)), codegen
+
+
+@intrinsic
+def finish_task(typingctx, counter):
+    """Count one task as done, and what it wrote as written."""
+
+    def codegen(context, builder, sig, args):
+        builder.atomic_rmw("add", args[0], ir.IntType(64)(1), "release")
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.intp)), codegen
+
+
+@intrinsic
+def finished(typingctx, counter):
+    """How many tasks are done; what they wrote can be read."""
+
+    def codegen(context, builder, sig, args):
+        return builder.atomic_rmw("add", args[0], ir.IntType(64)(0), "acquire")
+
+    return types.intp(types.CPointer(types.intp)), codegen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import mmap
 
 import torch
@@ -16,7 +17,7 @@ _PAGE = 2 << 20
 def empty(*shape: int, dtype: torch.dtype) -> Tensor:
     """Like torch.empty, on large pages where the system has them. Under test it is filled with NaN."""
     tensor = torch.empty(shape, dtype=dtype)
-    size = tensor.numel() * tensor.element_size()
+    size = tensor.nbytes
     if size >= _LARGE:
         advise = _madvise()
         if advise is not None:
@@ -25,6 +26,13 @@ def empty(*shape: int, dtype: torch.dtype) -> Tensor:
             if length > 0:
                 advise(start, length, mmap.MADV_HUGEPAGE)  # a hint: what it answers does not matter
     return tensor
+
+
+def scratch(*sizes: int, dtype: torch.dtype) -> tuple[Tensor, list[int]]:
+    """One buffer for several uses, so many numbers each, and the address of each. It lives as long as the tensor."""
+    tensor = empty(sum(sizes), dtype=dtype)
+    starts = itertools.accumulate((size * dtype.itemsize for size in sizes[:-1]), initial=tensor.data_ptr())
+    return tensor, list(starts)
 
 
 @functools.cache

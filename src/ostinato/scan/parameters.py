@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .compile import kernel
 from .contract import Weights
-from .memory import empty
 from .plan import Plan
-from .threads import run as launch
 
 
 class Parameters:
@@ -52,42 +49,12 @@ class Parameters:
         total[:, plan.blocks.diagonal] = self._gates(plan, bias_hh)
         return total if bias_ih is None else total + self._gates(plan, bias_ih)
 
-    def pack(self, plan: Plan, *, transposed: bool) -> Panels:
-        """Both matrices in panels: for x W' and h U' if `transposed`, else for dz W and dz U."""
-        sizes = plan.sizes
-        if transposed:
-            panels_x, panels_h = plan.whole(plan.x_columns) * sizes.inputs, plan.whole(plan.h_columns) * sizes.units
-        else:
-            panels_x, panels_h = plan.whole(sizes.inputs) * plan.x_columns, plan.whole(sizes.units) * plan.h_columns
-        panels = Panels(
-            empty(sizes.population, panels_x, dtype=plan.dtype),
-            empty(sizes.population, panels_h, dtype=plan.dtype),
-            empty(sizes.population, plan.slots_row, dtype=plan.dtype),
-            self.vectors,
-        )
-        arguments = {
+    def arguments(self) -> dict[str, int]:
+        """Where both kernels find what they need; 0 for what there is not."""
+        return {
             "weight_ih": address(self.weight_ih),
             "weight_hh": address(self.weight_hh),
-            "bias_ih": address(self.bias_ih),
-            "bias_hh": address(self.bias_hh),
-            "transposed": transposed,
-        }
-        launch(
-            kernel("prepare", plan.kind), 2 * sizes.population, plan.weights, plan.fields | panels.fields | arguments
-        )
-        return panels
-
-
-class Panels:
-    """Packed weights, and their addresses as arguments of a kernel."""
-
-    def __init__(self, x: Tensor, h: Tensor, bias: Tensor, vectors: Tensor | None) -> None:
-        self.tensors = x, h, bias, vectors
-        self.fields = {
-            "panels_x": x.data_ptr(),
-            "panels_h": h.data_ptr(),
-            "bias": bias.data_ptr(),
-            "vectors": address(vectors),
+            "vectors": address(self.vectors),
         }
 
 

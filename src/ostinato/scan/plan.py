@@ -9,10 +9,12 @@ from torch import Tensor
 
 from ..cell import Cell
 from ..derive.numba_source import pointwise, saved
-from .compile import matmul_function
+from .compile import kernel, matmul_function
 from .contract import Problem, Sizes
+from .kernels import BLOCK_COLUMNS
 from .lanes import BYTES, WIDTHS
 from .rows import Rows, pack
+from .threads import run
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -80,10 +82,13 @@ class Plan:
         self.slice_rows = max(1, min(_MOST_SLICE_ROWS, -(-sizes.batch // wanted)))
         self.slices = -(-sizes.batch // self.slice_rows)
         self.tasks = sizes.population * self.slices
-        #: Multiplications of one pass over the sequence, and of packing the weights.
+        #: Multiplications of one pass over the sequence.
         self.work = self.rows.count * (self.x_columns * sizes.inputs + self.h_columns * units)
-        self.weights = sizes.population * (self.x_columns * sizes.inputs + self.h_columns * units)
-        self.fields = self._fields()
+        self.blocks_of_weights = sizes.population * (
+            -(-self.x_columns // BLOCK_COLUMNS) + -(-self.h_columns // BLOCK_COLUMNS)
+        )
+        self._fixed = self._fixed_arguments()
+        self._templates: dict[str, bytes] = {}
 
     def whole(self, columns: int) -> int:
         """`columns`, rounded up to whole vectors."""
@@ -95,8 +100,20 @@ class Plan:
         columns = self.whole(columns)
         return columns + WIDTHS[self.kind] if columns * self.dtype.itemsize % 1024 == 0 else columns
 
-    def _fields(self) -> dict[str, int]:
-        """The arguments that the kernels of this scan share."""
+    def launch(self, name: str, work: int, arguments: dict[str, int]) -> None:
+        """Run the kernel `name` with the arguments that the plan does not know."""
+        which = kernel(name, self.kind)
+        template = self._templates.get(name)
+        if template is None:
+            template = bytes(which.block(*[self._fixed.get(parameter, 0) for parameter in which.position]))
+            self._templates[name] = template
+        block = which.block.from_buffer_copy(template)
+        for parameter, value in arguments.items():
+            block[which.position[parameter]] = value
+        run(which, block, max(self.tasks, self.blocks_of_weights), work)
+
+    def _fixed_arguments(self) -> dict[str, int]:
+        """The arguments that depend on nothing but the plan."""
         sizes = self.sizes
         return {
             "tasks": self.tasks,

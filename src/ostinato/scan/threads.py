@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from .compile import Kernel
+from .kernels import COUNTERS
 
 # Waking a thread costs some microseconds, in which one alone does about so many multiplications.
 _WORK_OF_A_THREAD = 100_000
@@ -31,25 +32,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run(kernel: Kernel, tasks: int, work: int, fields: dict[str, int]) -> None:
-    """Call `kernel` with the fields as arguments, on as many threads as torch uses and tasks and work are there for.
+def run(kernel: Kernel, arguments: ctypes.Array, tasks: int, work: int) -> None:
+    """Call `kernel` on as many threads as torch uses and tasks and work are there for.
 
     Args:
-        tasks: how many tasks the kernel will find.
+        arguments: the kernel's block of arguments; its counters are set here.
+        tasks: how many tasks the kernel will find at the most at once.
         work: about how many multiplications they are together.
     """
-    counter = ctypes.c_int64(0)
-    fields["counter"] = ctypes.addressof(counter)
-    block = kernel.block(*[fields[name] for name in kernel.parameters])
+    counters = (ctypes.c_int64 * COUNTERS)()
+    arguments[kernel.position["counters"]] = ctypes.addressof(counters)
+    block = ctypes.addressof(arguments)
     threads = 1 if _forked else min(torch.get_num_threads(), tasks, work // _WORK_OF_A_THREAD)
     if threads <= 1:
-        kernel.call(ctypes.addressof(block))
+        kernel.call(block)
         return
     parallel = _gomp_parallel()
     if parallel is not None:
-        parallel(kernel.address, ctypes.addressof(block), threads, 0)
+        parallel(kernel.address, block, threads, 0)
     else:
-        _on_python_threads(kernel, ctypes.addressof(block), threads)
+        _on_python_threads(kernel, block, threads)
 
 
 def _on_python_threads(kernel: Kernel, block: int, threads: int) -> None:
