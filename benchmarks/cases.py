@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ostinato.cell import Cell
 from ostinato.derive.cost import cost
@@ -12,7 +13,7 @@ from . import contestants, requirements
 from .comparison import compare
 from .contestants import MODES, OURS, Contestant, make_task
 from .requirements import Shape
-from .timing import Effort, in_turn
+from .timing import Effort, in_turn, peak_flops
 
 OWN_CELL = "own cell"
 
@@ -142,18 +143,28 @@ def in_process_cases(layers: Sequence[str], shapes: Sequence[Shape]) -> list[Cas
     return cases + [own_cell_case(shape) for shape in shapes if OWN_CELL in layers]
 
 
-def run(cases: Sequence[Case], effort: Effort, say: Callable[[str], None]) -> tuple[list[Result], float]:
-    """Compare all of them, then time all of them; what was measured, and the largest difference.
+class Measured(NamedTuple):
+    """What came of several cases: results, the largest difference found, the machine's peak in operations a second."""
+
+    results: list[Result]
+    difference: float
+    peak: float
+
+
+def run(cases: Sequence[Case], effort: Effort, say: Callable[[str], None]) -> Measured:
+    """Compare all of them, then time all of them, and between them the machine's peak, which is the best found.
 
     Raises:
         DifferenceError: two contestants differ; nothing has been timed.
     """
-    worst = 0.0
+    differences = [0.0]
     for case in cases:
         say(f"comparing {case}")
-        worst = max(worst, case.compare())
+        differences.append(case.compare())
     results: list[Result] = []
+    peaks = [0.0]
     for k, case in enumerate(cases, start=1):
         say(f"timing {case} ({k} of {len(cases)})")
+        peaks.append(peak_flops())
         results += case.time(effort)
-    return results, worst
+    return Measured(results, max(differences), max(peaks))

@@ -23,12 +23,12 @@ import torch
 from rich.console import Console
 
 from . import memory
-from .cases import OWN_CELL, Result, in_process_cases, paddle_case, run
+from .cases import OWN_CELL, Measured, Result, in_process_cases, paddle_case, run
 from .comparison import DifferenceError
 from .contestants import OURS, has_paddle, import_paddle
 from .report import Report
 from .requirements import LARGE, MEMORY, SHAPES, TINY, Shape
-from .timing import FULL, QUICK, Effort, peak_flops
+from .timing import FULL, QUICK, Effort
 
 LAYERS = (*OURS, OWN_CELL)
 
@@ -55,18 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace) -> Report:
     layers, shapes, effort = options.only, options.shape, QUICK if options.quick else FULL
     notes = list(_busy())
-    results, difference = run(in_process_cases(layers, shapes), effort, _say)
+    results, difference, peak = run(in_process_cases(layers, shapes), effort, _say)
     built_in = [layer for layer in layers if layer in OURS]
     if not has_paddle():
         notes.append("Paddle is not installed (the extra `bench`): nothing was measured against it.")
     elif built_in:
-        found, worst = _in_fresh_process(_against_paddle, built_in, shapes, effort, options.threads)
-        results, difference = results + found, max(difference, worst)
+        found = _in_fresh_process(_against_paddle, built_in, shapes, effort, options.threads)
+        results, difference, peak = results + found.results, max(difference, found.difference), max(peak, found.peak)
     if memory.can_measure():
         results += _peaks(built_in, memory.worth_measuring(shapes)[-1:], options.threads)
     else:
         notes.append("Memory was not measured: this system does not tell the peak of the resident set.")
-    return Report(results, options.threads, peak_flops(), difference, notes)
+    return Report(results, options.threads, peak, difference, notes)
 
 
 def _busy() -> Iterator[str]:
@@ -76,9 +76,7 @@ def _busy() -> Iterator[str]:
         yield f"The machine was busy at the start (a load of {load:.1f} on {cores} cores): take no time for certain."
 
 
-def _against_paddle(
-    layers: Sequence[str], shapes: Sequence[Shape], effort: Effort, threads: int
-) -> tuple[list[Result], float]:
+def _against_paddle(layers: Sequence[str], shapes: Sequence[Shape], effort: Effort, threads: int) -> Measured:
     """In its own process: the layers against Paddle's, both on so many threads."""
     torch.set_num_threads(threads)
     import_paddle().base.core.set_num_threads(threads)

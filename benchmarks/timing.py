@@ -111,7 +111,7 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def peak_flops(size: int = 2048, times: int = 10) -> float:
+def peak_flops(size: int = 2048, times: int = 3) -> float:
     """Operations a second of the best of several large float32 products, on as many threads as torch uses."""
     a, b, out = (torch.ones(size, size) for _ in range(3))
     seconds = []

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from benchmarks.cases import Result
+from benchmarks.cases import Measured, Result
 from benchmarks.contestants import has_paddle
 from benchmarks.requirements import SHAPES
 
@@ -66,8 +66,7 @@ def test_short_is_an_error_only_if_asked(monkeypatch, capsys, ratio, required, s
         Result("LSTM", "B8 T20 M32 D32", "forward + backward", "torch.nn", "ms", 1.0, ratio, ratio, 2.2, flops=1e9),
         Result("LSTM", "B8 T20 M32 D32", "inference", "torch.nn", "ms", 1.0, ratio, ratio, flops=1e9),
     ]
-    monkeypatch.setattr(layers, "run", lambda *_: (results, 0.0))
-    monkeypatch.setattr(layers, "peak_flops", lambda: 1e11)
+    monkeypatch.setattr(layers, "run", lambda *_: Measured(results, 0.0, 1e11))
     monkeypatch.setattr(layers, "has_paddle", lambda: False)
     monkeypatch.setattr(memory, "can_measure", lambda: False)
     arguments = ["--shape", "B8", "--threads", "1"] + ["--require"] * required
