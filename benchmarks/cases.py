@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from ostinato.cell import Cell
 from ostinato.derive.cost import cost
 
 from . import contestants, requirements
 from .comparison import compare
-from .contestants import MODES, OURS, Contestant, make_task
+from .contestants import MODES, OURS, Contestant, Mode, make_task
 from .requirements import Shape
 from .timing import Effort, in_turn, peak_flops
 
@@ -24,7 +25,7 @@ class Result:
 
     Attributes:
         ours, theirs: medians, in `unit`.
-        ratio: theirs / ours, the median of pairs; more is better.
+        ratio: theirs / ours, the median of pairs (of Paddle, the ratio of the medians); more is better.
         at_least: the required ratio, None where nothing is required.
         flops: our operations a second, those of the matrix products alone; None of memory.
         ours_rounds, theirs_rounds: what the medians are taken of; one round shows one of each.
@@ -32,7 +33,7 @@ class Result:
 
     layer: str
     shape: str
-    what: str
+    what: Mode | Literal["memory"]
     peer: str
     unit: str
     ours: float
@@ -116,14 +117,6 @@ def torch_case(layer: str, shape: Shape) -> Case:
     return Case(layer, shape, (ours, theirs), ((ours, theirs),), (required,), ours.module.cell)
 
 
-def paddle_case(layer: str, shape: Shape) -> Case:
-    """A layer of ours against Paddle's; nothing is required."""
-    task = make_task(shape)
-    ours = contestants.our_layer(layer, task)
-    theirs = contestants.paddle_layer(layer, ours, task)
-    return Case(layer, shape, (ours, theirs), ((ours, theirs),), (None,), ours.module.cell)
-
-
 def own_cell_case(shape: Shape) -> Case:
     """The user's cell against its eager loop, and against our LSTM, which has as many products."""
     task = make_task(shape)
@@ -168,3 +161,42 @@ def run(cases: Sequence[Case], effort: Effort, say: Callable[[str], None]) -> Me
         peaks.append(peak_flops())
         results += case.time(effort)
     return Measured(results, max(differences), max(peaks))
+
+
+def run_paddle(
+    measured: Sequence[Result], shapes: Sequence[Shape], effort: Effort, say: Callable[[str], None]
+) -> Measured:
+    """Compare Paddle's layers with ours, then time Paddle's alone, for a process that times nothing else.
+
+    Its idle threads keep a core busy for a while, which would be counted as our time if we took turns: the ratios are
+    those of its medians and ours in `measured`, the results against torch.nn at the same shapes.
+
+    Raises:
+        DifferenceError: two contestants differ; nothing has been timed.
+    """
+    peers, differences = {}, [0.0]
+    for layer, shape in itertools.product(dict.fromkeys(result.layer for result in measured), shapes):
+        say(f"comparing {layer} {shape} with Paddle")
+        task = make_task(shape)
+        ours = contestants.our_layer(layer, task)
+        peers[layer, str(shape)] = theirs = contestants.paddle_layer(layer, ours, task)
+        differences.append(compare(ours, theirs, f"{layer} {shape}"))
+    results = []
+    for ours in measured:
+        if ours.what == "memory":
+            continue
+        say(f"timing Paddle's {ours.layer} {ours.shape}, {ours.what}")
+        theirs = peers[ours.layer, ours.shape]
+        times = in_turn([theirs], ours.what, effort)
+        milliseconds = times.median(0) * 1e3
+        results.append(
+            replace(
+                ours,
+                peer=theirs.name,
+                theirs=milliseconds,
+                ratio=milliseconds / ours.ours,
+                at_least=None,
+                theirs_rounds=tuple(seconds * 1e3 for seconds in times.seconds[0]),
+            )
+        )
+    return Measured(results, max(differences), 0.0)

@@ -3,8 +3,8 @@
 All numbers are compared before any clock starts, and no time is shown if two differ (exit status 2). Falling short of
 a required ratio is shown; with --require it is exit status 1.
 
-Whatever could disturb the rest has a process of its own: Paddle, which brings a thread pool beside torch's and is timed
-there against our layers once more, and each measurement of memory.
+Whatever could disturb the rest has a process of its own: Paddle, which brings a thread pool beside torch's, and each
+measurement of memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from . import memory
-from .cases import OWN_CELL, Measured, Result, in_process_cases, paddle_case, run
+from .cases import OWN_CELL, Measured, Result, in_process_cases, run, run_paddle
 from .comparison import DifferenceError
 from .contestants import OURS, has_paddle, import_paddle
 from .report import Report
@@ -60,8 +60,9 @@ def _measure(options: argparse.Namespace) -> Report:
     if not has_paddle():
         notes.append("Paddle is not installed (the extra `bench`): nothing was measured against it.")
     elif built_in:
-        found = _in_fresh_process(_against_paddle, built_in, shapes, effort, options.threads)
-        results, difference, peak = results + found.results, max(difference, found.difference), max(peak, found.peak)
+        against_torch = [result for result in results if result.peer == "torch.nn"]
+        found = _in_fresh_process(_against_paddle, against_torch, shapes, effort, options.threads)
+        results, difference = results + found.results, max(difference, found.difference)
     if memory.can_measure():
         results += _peaks(built_in, memory.worth_measuring(shapes)[-1:], options.threads)
     else:
@@ -76,11 +77,11 @@ def _busy() -> Iterator[str]:
         yield f"The machine was busy at the start (a load of {load:.1f} on {cores} cores): take no time for certain."
 
 
-def _against_paddle(layers: Sequence[str], shapes: Sequence[Shape], effort: Effort, threads: int) -> Measured:
-    """In its own process: the layers against Paddle's, both on so many threads."""
+def _against_paddle(measured: Sequence[Result], shapes: Sequence[Shape], effort: Effort, threads: int) -> Measured:
+    """In a fresh process: Paddle's layers against ours, both on so many threads."""
     torch.set_num_threads(threads)
     import_paddle().base.core.set_num_threads(threads)
-    return run([paddle_case(layer, shape) for layer in layers for shape in shapes], effort, _say)
+    return run_paddle(measured, shapes, effort, _say)
 
 
 def _peaks(layers: Sequence[str], shapes: Sequence[Shape], threads: int) -> Iterator[Result]:

@@ -47,7 +47,8 @@ class Report:
             if table.row_count:
                 console.print(table)
         console.print(
-            f"ratio = theirs / ours, the median of rounds taken in turn. {self.threads} thread(s) of {_cpu()}; "
+            f"ratio = theirs / ours, the median of rounds taken in turn (Paddle: timed alone). "
+            f"{self.threads} thread(s) of {_cpu()}; "
             f"'of peak': products / time / {self.peak / 1e9:.0f} GFLOP/s, torch's own on a large product. "
             f"All numbers were compared first: the largest difference is {self.difference:.1g} of the largest number, "
             f"the tolerance {TOLERANCE:g}.",
