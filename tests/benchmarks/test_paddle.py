@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from benchmarks import contestants
 from benchmarks.cases import run, run_paddle, torch_case
 from benchmarks.comparison import DifferenceError
 from benchmarks.requirements import TINY
 from benchmarks.timing import QUICK
+
+from benchmarks import contestants
 
 
 @pytest.fixture
