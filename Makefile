@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
-	$(BIN)/ostinato memory --cells srn lstm --lengths 5 10 15 20 --epochs 60 --out runs/demo
+	$(BIN)/ostinato memory --cells srn lstm --lengths 5 10 15 20 --epochs 200 --out runs/demo
 
 test: lint
 	$(BIN)/python -m pytest
