@@ -97,6 +97,9 @@ class Cell:
         """The gates that the previous output feeds, in the order of their rows in `weight_hh`."""
         return tuple(g for g in self.gates if g.kind != "input")
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.next_states))  # enough to tell cells apart, and asked for at every scan
+
     def __str__(self) -> str:
         return self.name
 

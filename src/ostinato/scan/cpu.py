@@ -89,7 +89,7 @@ class _Forward:
     def results(self) -> tuple[Tensor, ...]:
         plan, sizes = self.plan, self.plan.sizes
         output = plan.rows.scatter(self.output, sizes.population, sizes.steps, sizes.batch)
-        return output[0] if plan.single else output, *_states(plan, self.state)
+        return output.squeeze(0) if plan.single else output, *_states(plan, self.state)
 
 
 def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
@@ -106,10 +106,10 @@ def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
 
 def _states(plan: Plan, planes: Tensor) -> list[Tensor]:
     """The states in `planes`, as the caller knows them."""
-    states = planes.narrow(-1, 0, plan.sizes.units).unbind(1)
+    inside = planes.narrow(-1, 0, plan.sizes.units)
     if plan.rows.order is not None:
-        states = [plan.rows.unsort(state) for state in states]
-    return [state[0] for state in states] if plan.single else list(states)
+        inside = torch.stack([plan.rows.unsort(state) for state in inside.unbind(1)], 1)
+    return list(inside.squeeze(0).unbind(0) if plan.single else inside.unbind(1))
 
 
 class _Scan(torch.autograd.Function):

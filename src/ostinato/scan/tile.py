@@ -44,7 +44,7 @@ def make_tile(rows: int):
                 return value
 
             a_rows = [builder.gep(a, [builder.mul(a_row, INDEX(r))]) for r in range(rows)]
-            first = [load(at(start, builder.mul(start_row, INDEX(r)))) for r in range(rows)]
+            nothing = ir.Constant(vector, None)  # sums begin at 0 and meet `start` last: long sums lose fewer digits
             entry, loop, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
             builder.cbranch(builder.icmp_signed("<", INDEX(0), length), loop, done)
             builder.position_at_end(loop)
@@ -59,18 +59,20 @@ def make_tile(rows: int):
                 )
                 new.append(builder.fadd(product, total, flags=CONTRACT))
             k_next = builder.add(k, INDEX(1))
-            for phi, begin, again in zip([k, *sums], [INDEX(0), *first], [k_next, *new], strict=True):
-                phi.add_incoming(begin, entry)
-                phi.add_incoming(again, loop)
+            k.add_incoming(INDEX(0), entry)
+            k.add_incoming(k_next, loop)
+            for total, again in zip(sums, new, strict=True):
+                total.add_incoming(nothing, entry)
+                total.add_incoming(again, loop)
             builder.cbranch(builder.icmp_signed("<", k_next, length), loop, done)
             builder.position_at_end(done)
-            for r, (begin, end) in enumerate(zip(first, new, strict=True)):
-                result = builder.phi(vector)
-                result.add_incoming(begin, entry)
+            results = [builder.phi(vector) for _ in range(rows)]
+            for result, end in zip(results, new, strict=True):
+                result.add_incoming(nothing, entry)
                 result.add_incoming(end, loop)
-                first[r] = result
-            for r, result in enumerate(first):
-                builder.store(result, at(out, builder.mul(out_row, INDEX(r)))).align = align
+            for r, result in enumerate(results):
+                begin = load(at(start, builder.mul(start_row, INDEX(r))))
+                builder.store(builder.fadd(begin, result), at(out, builder.mul(out_row, INDEX(r)))).align = align
             return context.get_dummy_value()
 
         return types.void(a, size, size, panel, start, size, out, size, size), codegen
