@@ -23,7 +23,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.layers
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs/demo build dist
 
 $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)

@@ -130,10 +130,14 @@ def test_names_that_are_no_arguments(name, place):
     assert refusal(plain, **declared) == expected
 
 
-@pytest.mark.parametrize("name", ["grad_h", "next_h"])
-def test_names_that_the_derived_sources_use(name):
-    message = f"'{name}' begins with grad_ or next_, which the derived sources use: call it something else"
-    assert refusal(plain, gates="a", state="h", vectors=name) == message
+@pytest.mark.parametrize("prefix", ["grad_", "next_", "saved_", "weight_hh", "bias_ih"])
+def test_names_that_the_derived_sources_use(prefix):
+    message = f"'{prefix}a' begins with {prefix}, which has a meaning of its own: call it something else"
+    assert refusal(plain, gates="a", state="h", vectors=f"{prefix}a") == message
+
+
+def test_a_lambda_has_no_name():
+    assert refusal(lambda a, h: a + h, gates="a", state="h") == "a cell is a function with a name: use def, not lambda"
 
 
 @pytest.mark.parametrize(("name", "kind"), [("tanh", "an operation"), ("torch", "a library")])
@@ -229,7 +233,7 @@ def test_the_line_of_a_branch():
         (lambda a, h: a if a > 0 else h, "a cell cannot compare values (0)"),
         (lambda a, h: a**2, "** is not one of the pointwise operations"),
         (lambda a, h: math.tanh(a), "a value has no number while a cell is traced"),
-        (lambda a, h: a * math.nan, "NaN is no constant of a cell"),
+        (lambda a, h: a * math.nan, "a constant of a cell is a finite number, not nan"),
         (lambda a, h: a * exp(constant(1.0)), "exp(1.0) is a number"),
         (lambda a, h: tanh("a"), "tanh takes gates, states, vectors and numbers, not str ('a')"),
         (lambda a, h: a + tanh, "add takes gates, states, vectors and numbers, not function"),

@@ -179,6 +179,8 @@ class _Definition:
         arguments = {name: SplitGate(name) if name in split else variable(name) for name in gates + states + vectors}
         next_states = self.call(arguments, states)
         self.check_used(next_states, arguments, states[0])
+        if not self.function.__name__.isidentifier():
+            self.fail("a cell is a function with a name: use def, not lambda")
         return Cell(
             name=self.function.__name__,
             doc=inspect.cleandoc(self.function.__doc__ or ""),
@@ -198,8 +200,9 @@ class _Definition:
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
                 self.fail(f"'{name}' is no name for an argument: use a Python identifier without a leading _")
-            if name.startswith(("grad_", "next_")):
-                self.fail(f"'{name}' begins with grad_ or next_, which the derived sources use: call it something else")
+            for prefix in ("grad_", "next_", "saved_", "weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                if name.startswith(prefix):
+                    self.fail(f"'{name}' begins with {prefix}, which has a meaning of its own: call it something else")
             if name in OPERATIONS or name == "torch":
                 kind = "an operation" if name in OPERATIONS else "a library"
                 self.fail(f"'{name}' is the name of {kind}: call the argument something else")

@@ -14,6 +14,7 @@ Every table that works on expressions (an adjoint rule, a line of source, a LaTe
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -120,6 +121,16 @@ _interned: weakref.WeakValueDictionary[tuple, Expr] = weakref.WeakValueDictionar
 _lock = threading.Lock()
 
 
+def _new_lock() -> None:
+    """A child process inherits a lock as it was; whoever held it is not there any more."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
 def _intern(op: str, args: tuple[Expr, ...] = (), name: str = "", value: float = 0.0) -> Expr:
     key = (op, args, name, repr(value))  # repr: -0.0 and 0.0 differ, and a NaN equals itself
     with _lock:
@@ -140,8 +151,8 @@ def constant(value: Number) -> Expr:
     """A number. Raises TypeError for anything else, and for NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"a constant is an int or a float, not {type(value).__name__} ({value!r})")
-    if math.isnan(value):
-        raise TypeError("NaN is no constant of a cell")
+    if not math.isfinite(value):
+        raise TypeError(f"a constant of a cell is a finite number, not {value!r}")
     return _intern("constant", value=float(value))
 
 

@@ -163,5 +163,27 @@ def test_inputs_in_any_memory_layout(backend):
     assert not scattered["weight_ih"].is_contiguous()
     a, b = everything(case, backend), case.with_tensors(scattered).run(backend)
     assert_same(b.output, a["output"])
-    expanded = replace(case, x=case.x[:, :, :1].expand(3, 4, 5, 6)).run(backend)
-    assert_same(expanded.output[:, :, 3], expanded.output[:, :, 3])
+    x = case.x[:, :, :1].expand(3, 4, 5, 6)
+    expanded = replace(case, x=x).run(backend)
+    assert_same(expanded.output, replace(case, x=x.contiguous()).run(backend).output)
+
+
+@every_backend
+@every_cell
+def test_gradients_through_a_cut_are_those_of_the_whole(cell, backend):
+    """The states that pass on depend on the same weights: every path counts once, also where a graph is made of it."""
+    case = random_case(cell, population=None, steps=6, batch=3, units=4)
+    named = {name: tensor.requires_grad_() for name, tensor in case.tensors().items()}
+
+    def gradients(pieces, **options):
+        state, outputs = case.state, []
+        for x in pieces:
+            result = replace(case, x=x, state=state).run(backend)
+            state = result.state
+            outputs.append(result.output)
+        return torch.autograd.grad(torch.cat(outputs).square().sum(), list(named.values()), **options)
+
+    whole = gradients([case.x])
+    for options in ({}, {"create_graph": True}):
+        for name, a, b in zip(named, gradients([case.x[:2], case.x[2:]], **options), whole, strict=True):
+            assert_same(a.detach(), b, name)

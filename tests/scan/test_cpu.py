@@ -27,9 +27,9 @@ def launched(monkeypatch):
     found = []
     launch = Plan.launch
 
-    def spy(self, name, work, arguments):
+    def spy(self, name, pointwise, work, arguments):
         found.append((name, arguments))
-        launch(self, name, work, arguments)
+        launch(self, name, pointwise, work, arguments)
 
     monkeypatch.setattr(Plan, "launch", spy)
     return found
@@ -198,7 +198,13 @@ def without_gradient(a, h, m):
     return compare(a, 0.0), m + 1
 
 
-@pytest.mark.parametrize("definition", [half_diagonal, without_gradient], ids=str)
+@cell(gates="units g", state="h", vectors="units_ tanh_g")
+def names_alike(units, g, h, units_, tanh_g):
+    """Names that those of the derived sources could be mistaken for."""
+    return tanh(units) * units_ + tanh(g) * tanh_g
+
+
+@pytest.mark.parametrize("definition", [half_diagonal, without_gradient, names_alike], ids=str)
 def test_corners_of_what_a_definition_can_say(definition):
     case = random_case(definition, population=2, steps=4, batch=5, units=6)
     expected = everything(case, "reference")

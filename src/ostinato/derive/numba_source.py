@@ -35,7 +35,8 @@ NUMBA = ARITHMETIC | {
 # Activations whose adjoint rule needs their result alone, never their argument.
 _BY_RESULT = {"tanh", "sigmoid", "relu", "exp", "sqrt"}
 
-# What the generated functions call their own: a gate, state or vector of the same name gets an underscore behind it.
+# What the generated functions call their own: a gate, state or vector of the same name gets an underscore before it,
+# with which no name of a definition begins.
 _OWN = {"slots", "state", "kept", "output", "vectors", "sums", "units", "count", "state_plane", "kept_plane"}
 _OWN |= {"output_gradient", "state_gradient", "gradient_plane", "load", "store", "absolute"}
 
@@ -86,7 +87,7 @@ def _leaving(cell: Cell, slots: Sequence[Expr]) -> dict[str, Expr]:
 
 
 def _saved_name(node: Expr) -> str:
-    return node.name if node.op == "variable" else f"{node.op}_{node.args[0].name}"
+    return node.name if node.op == "variable" else f"saved_{node.args[0].name}"
 
 
 def kernel_source(cell: Cell) -> str:
@@ -120,8 +121,7 @@ class _Pieces:
         self.saved = saved(cell)
         self.leaving = _leaving(cell, self.saved.slots)
         inputs = [s.name for s in cell.slots] + list(cell.states) + list(cell.vectors)
-        saved_names = {_saved_name(node) for node in self.saved.slots if node.op != "variable"}
-        self.names = {name: f"{name}_" if name in _OWN | saved_names else name for name in inputs}
+        self.names = {name: f"_{name}" if name in _OWN else name for name in inputs}
         self.renamed = {variable(old): new for old, new in self.names.items()}
 
     def forward_at(self, function: str, *, keep: bool) -> str:

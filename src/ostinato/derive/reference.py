@@ -38,7 +38,7 @@ def step_source(cell: Cell) -> str:
     doc = cell.doc.splitlines()[0] if cell.doc else f"One step of {cell}."
     lines = [
         f"def {cell.name}_step({', '.join(arguments)}):",
-        f'    """{doc}"""',
+        f"    {doc!r}" if '"' in doc or "\\" in doc else f'    """{doc}"""',
         *(f"    {line}" for line in body),
         f"    return {', '.join(new)}" + ("," if len(new) == 1 else ""),
     ]

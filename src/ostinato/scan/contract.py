@@ -122,6 +122,8 @@ def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> Sizes:
             f"it must be {axes}"
         )
     population, networks_of_x = (1, 1) if single else (w.shape[0], x.shape[0])
+    if population == 0:
+        raise ShapeError(f"weight_ih is {list(w.shape)}: a population has at least one network")
     steps, batch, inputs = x.shape[-3:]
     units = rows // gates
     sizes = Sizes(population, steps, batch, inputs, units, networks_of_x)
@@ -162,7 +164,7 @@ def _check_shape(
 def _check_lengths(lengths: Tensor | None, sizes: Sizes) -> Tensor | None:
     if lengths is None:
         return None
-    lengths = torch.as_tensor(lengths)
+    lengths = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
     if lengths.numel() == 0:
         lengths = lengths.long()  # torch calls an empty list a list of floats
     if lengths.is_floating_point() or lengths.dtype == torch.bool or lengths.is_complex():
@@ -172,7 +174,7 @@ def _check_lengths(lengths: Tensor | None, sizes: Sizes) -> Tensor | None:
         raise ShapeError(
             f"lengths is {list(lengths.shape)}; it must be [B] = [{batch}] or [P, B] = {[population, batch]}"
         )
-    lengths = (lengths if lengths.dim() == 2 else lengths.unsqueeze(0)).to("cpu", torch.int64)
+    lengths = (lengths if lengths.dim() == 2 else lengths.unsqueeze(0)).to("cpu", torch.int64, copy=True)
     if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
         bad = lengths[(lengths < 0) | (lengths > steps)][0]
         raise ShapeError(f"a length is {int(bad)}; lengths go from 0 to T = {steps}")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .compile import cell_function
 from .contract import Problem, Weights
 from .kernels import BLOCK_ROWS
 from .memory import empty, scratch
@@ -56,13 +55,13 @@ class _Forward:
         x, weights, state = _split(plan, inputs)
         count, dtype, sizes = plan.rows.count, plan.dtype, plan.sizes
         self.plan = plan
+        self.with_state = bool(state)
         self.x = plan.rows.gather(x.reshape(sizes.networks_of_x, *x.shape[-3:]))
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
         self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
         self.kept = empty(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
         self.state = _planes(plan, state)
-        self.with_state = bool(state)
         buffer, (panels_x, panels_h, bias) = scratch(
             sizes.population * plan.whole(plan.x_columns) * sizes.inputs,
             sizes.population * plan.whole(plan.h_columns) * sizes.units,
@@ -81,22 +80,24 @@ class _Forward:
             "slots": self.slots.data_ptr(),
             "kept": self.kept.data_ptr(),
             "output": self.output.data_ptr(),
-            "cell_function": cell_function(plan.blocks.cell, "forward" if keep else "inference", plan.kind),
         }
-        plan.launch("forward", plan.work, arguments)
+        plan.launch("forward", "forward" if keep else "inference", plan.work, arguments)
         del buffer  # until here the kernel used it
 
     def results(self) -> tuple[Tensor, ...]:
+        """Output and final states, once: they belong to the caller, who may change them."""
         plan, sizes = self.plan, self.plan.sizes
         output = plan.rows.scatter(self.output, sizes.population, sizes.steps, sizes.batch)
-        return output.squeeze(0) if plan.single else output, *_states(plan, self.state)
+        state = [s.clone() for s in _states(plan, self.state)]
+        del self.output, self.state
+        return output.squeeze(0).detach() if plan.single else output.detach(), *state
 
 
 def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
     """[P, S, B, row]: states, or their gradients, where a kernel reads and overwrites them; None counts as 0."""
     sizes = plan.sizes
     shape = (sizes.population, plan.blocks.states, sizes.batch, plan.state_row)
-    planes = torch.zeros(shape, dtype=plan.dtype)
+    planes = torch.zeros(shape, dtype=plan.dtype, device="cpu")
     for k, state in enumerate(states):
         if state is not None:
             sorted_state = plan.rows.sort(state.view(sizes.population, sizes.batch, sizes.units))
@@ -127,7 +128,8 @@ class _Scan(torch.autograd.Function):
             return None, *_reference_gradients(plan, inputs, needs, grads)
         # The run's buffers become the gradients of the pre-activations; a second backward runs forward again.
         run, ctx.run = ctx.run or _Forward(plan, inputs, keep=True), None
-        found = _Backward(run, grads, want_x=needs[0], want_weights=needs[1] or needs[2]).gradients()
+        want_weights = needs[1] or (needs[2] and plan.blocks.from_h > 0)
+        found = _Backward(run, grads, want_x=needs[0], want_weights=want_weights).gradients()
         pairs = zip(inputs, found, needs, strict=True)
         return None, *(g.reshape(t.shape) if need and t is not None and g is not None else None for t, g, need in pairs)
 
@@ -142,13 +144,14 @@ class _Backward:
         units, networks = sizes.units, sizes.population
         grad_output, *grad_state = grads
         if grad_output is None:
-            grad_rows = torch.zeros_like(run.output)
+            grad_rows = torch.zeros(plan.rows.count, units, dtype=dtype, device="cpu")
         else:
             grad_rows = plan.rows.gather(grad_output.reshape(networks, *grad_output.shape[-3:]))
         inputs_row, units_row = plan.whole(sizes.inputs), plan.whole(units)
         self.grad_state = _planes(plan, tuple(grad_state))
         self.grad_x = empty(plan.rows.count, inputs_row, dtype=dtype) if want_x else None
-        self.sums = torch.zeros(networks, plan.slices, blocks.slots + blocks.vectors, units, dtype=dtype)
+        sums_shape = (networks, plan.slices, blocks.slots + blocks.vectors, units)
+        self.sums = torch.zeros(sums_shape, dtype=dtype, device="cpu")
         self.grad_ih = empty(networks, blocks.from_x, units, inputs_row, dtype=dtype) if want_weights else None
         self.grad_hh = empty(networks, blocks.from_h, units, units_row, dtype=dtype) if want_weights else None
         buffer, (panels_x, panels_h, panels) = scratch(
@@ -176,9 +179,8 @@ class _Backward:
             "grad_ih": address(self.grad_ih),
             "grad_hh": address(self.grad_hh),
             "blocks": panels,
-            "cell_function": cell_function(blocks.cell, "backward", plan.kind),
         }
-        plan.launch("backward", (1 + want_x + want_weights) * plan.work, arguments)
+        plan.launch("backward", "backward", (1 + want_x + want_weights) * plan.work, arguments)
         del buffer  # until here the kernel used it
 
     def gradients(self) -> list[Tensor | None]:
@@ -194,7 +196,8 @@ class _Backward:
             grad_hh = totals[:, blocks.slots + blocks.own_vectors :]
             bias_hh = bias_ih[:, blocks.diagonal]
         else:
-            bias_hh = restore(totals.narrow(1, blocks.before_h, blocks.from_h), blocks.order_h)
+            # A copy: the two biases of a gate have equal gradients, and the caller may change one of them.
+            bias_hh = restore(totals.narrow(1, blocks.before_h, blocks.from_h), blocks.order_h).clone()
         vectors = totals[:, blocks.slots : blocks.slots + blocks.own_vectors].unbind(1) if blocks.own_vectors else ()
         states = _states(plan, self.grad_state) if self.with_state else ()
         return [self._of_x(), grad_ih, grad_hh, bias_ih, bias_hh, *vectors, *states]
@@ -212,11 +215,16 @@ def _reference_gradients(
     plan: Plan, inputs: Inputs, needs: tuple[bool, ...], grads: tuple[Tensor | None, ...]
 ) -> list[Tensor | None]:
     """The same gradients through the reference, with a graph of their own."""
+    # Views, so that no path from one input to another outside of this scan (a state that came from the weights) counts.
+    inputs = tuple(None if t is None else t.view_as(t) for t in inputs)
     x, weights, state = _split(plan, inputs)
     problem = Problem(plan.cell, x, weights, state or None, plan.lengths, plan.reverse, plan.single, plan.sizes)
     output, final = reference.run(problem)
-    pairs = [(o, g) for o, g in zip((output, *final), grads, strict=True) if g is not None]
+    pairs = zip((output, *final), grads, strict=True)
+    pairs = [(o, g) for o, g in pairs if g is not None and o.requires_grad]  # over 0 steps nothing does
+    if not pairs:
+        return [None] * len(inputs)
     wanted = [t for t, need in zip(inputs, needs, strict=True) if need and t is not None]
-    outputs, arriving = zip(*pairs, strict=True) if pairs else ((), ())
+    outputs, arriving = zip(*pairs, strict=True)
     found = iter(torch.autograd.grad(outputs, wanted, arriving, create_graph=True, allow_unused=True))
     return [next(found) if need else None for need in needs]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from .machine import call, finish_task, finished, indices_at, pointer_to, take_task
+from .machine import call, finish_task, finished, give_way, indices_at, pointer_to, take_task
 from .simd import advance, width
 from .tile import pack_columns, pack_rows
 
@@ -43,8 +43,11 @@ def task_done(counters, phase):
 
 @njit
 def wait(counters, phase, tasks):
+    turns = 0
     while finished(advance(counters, 2 * phase + 1)) < tasks:
-        pass
+        turns += 1
+        if turns > 1000:  # about the time that another thread takes to wake: whoever is late needs this processor
+            give_way()
 
 
 @njit

@@ -26,6 +26,12 @@ def vector_type(dtype: str) -> ir.VectorType:
     return ir.VectorType(FLOATS[dtype], WIDTHS[dtype])
 
 
+def splat(builder: ir.IRBuilder, scalar: ir.Value, kind: ir.VectorType) -> ir.Value:
+    """The scalar in every lane of a vector of this kind."""
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.IntType(32)(0))
+    return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None))
+
+
 class Lanes:
     """A vector value under construction."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 
@@ -61,6 +63,19 @@ def finish_task(typingctx, counter):
         return context.get_dummy_value()
 
     return types.void(types.CPointer(types.intp)), codegen
+
+
+@intrinsic
+def give_way(typingctx):
+    """Let another thread have the processor, where the system has a word for it."""
+
+    def codegen(context, builder, sig, args):
+        if os.name == "posix":
+            number = ir.IntType(32)
+            builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, []), "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @intrinsic

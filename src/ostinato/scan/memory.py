@@ -16,7 +16,7 @@ _PAGE = 2 << 20
 
 def empty(*shape: int, dtype: torch.dtype) -> Tensor:
     """Like torch.empty, on large pages where the system has them. Under test it is filled with NaN."""
-    tensor = torch.empty(shape, dtype=dtype)
+    tensor = torch.empty(shape, dtype=dtype, device="cpu")
     size = tensor.nbytes
     if size >= _LARGE:
         advise = _madvise()

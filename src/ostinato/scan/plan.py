@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 
 import torch
-from torch import Tensor
 
 from ..cell import Cell
 from ..derive.numba_source import pointwise, saved
-from .compile import kernel, matmul_function
+from .compile import cell_function, kernel, matmul_function
 from .contract import Problem, Sizes
 from .kernels import BLOCK_COLUMNS
 from .lanes import BYTES, WIDTHS
@@ -19,6 +18,9 @@ from .threads import run
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 _MOST_SLICE_ROWS = 64
+
+# One vector of zeros for the kernels to begin sums with.
+_ZEROS = {dtype: torch.zeros(BYTES // dtype.itemsize, dtype=dtype, device="cpu") for dtype in DTYPES}
 
 
 class Blocks:
@@ -100,13 +102,14 @@ class Plan:
         columns = self.whole(columns)
         return columns + WIDTHS[self.kind] if columns * self.dtype.itemsize % 1024 == 0 else columns
 
-    def launch(self, name: str, work: int, arguments: dict[str, int]) -> None:
-        """Run the kernel `name` with the arguments that the plan does not know."""
+    def launch(self, name: str, pointwise: str, work: int, arguments: dict[str, int]) -> None:
+        """Run the kernel `name` with a pointwise function of the cell and the arguments that the plan does not know."""
         which = kernel(name, self.kind)
-        template = self._templates.get(name)
+        template = self._templates.get(pointwise)
         if template is None:
-            template = bytes(which.block(*[self._fixed.get(parameter, 0) for parameter in which.position]))
-            self._templates[name] = template
+            fixed = self._fixed | {"cell_function": cell_function(self.blocks.cell, pointwise, self.kind).address}
+            template = bytes(which.block(*[fixed.get(parameter, 0) for parameter in which.position]))
+            self._templates[pointwise] = template
         block = which.block.from_buffer_copy(template)
         for parameter, value in arguments.items():
             block[which.position[parameter]] = value
@@ -135,14 +138,9 @@ class Plan:
             "reverse": self.reverse,
             "x_shared": sizes.networks_of_x < sizes.population and self.rows.shared,
             "offsets": self.rows.offsets.data_ptr(),
-            "zeros": _zeros(self.dtype).data_ptr(),
-            "matmul": matmul_function(self.kind),
+            "zeros": _ZEROS[self.dtype].data_ptr(),
+            "matmul": matmul_function(self.kind).address,
         }
-
-
-@functools.cache
-def _zeros(dtype: torch.dtype) -> Tensor:
-    return torch.zeros(BYTES // dtype.itemsize, dtype=dtype)
 
 
 def plan(problem: Problem) -> Plan:

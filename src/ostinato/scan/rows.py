@@ -31,7 +31,7 @@ class Rows:
 
     def gather(self, padded: Tensor) -> Tensor:
         """[P or 1, T, B, K] -> [rows, K]; of an input that all networks share, one network's rows if they agree."""
-        flat = padded.reshape(-1, padded.shape[-1])
+        flat = padded.flatten(0, -2)
         if self.place is None:
             return flat.contiguous()
         population, steps_batch = self.offsets.shape[0], padded.shape[1] * padded.shape[2]
@@ -64,17 +64,13 @@ class Rows:
 def pack(lengths: Tensor | None, population: int, steps: int, batch: int) -> Rows:
     """The rows of sequences of these lengths ([P or 1, B]); None: all have T steps."""
     if lengths is None:
-        starts = torch.arange(0, population * steps * batch, steps * batch or 1).view(-1, 1) if population > 1 else 0
-        if steps * batch == 0:
-            offsets = torch.zeros(population, steps + 1, dtype=torch.int64)
-        else:
-            offsets = (torch.arange(0, (steps + 1) * batch, batch) + starts).view(population, steps + 1)
-        return Rows(offsets, population * steps * batch)
+        networks = torch.arange(population, device="cpu").view(-1, 1) * (steps * batch)
+        return Rows(networks + torch.arange(steps + 1, device="cpu") * batch, population * steps * batch)
     order = lengths.argsort(dim=1, descending=True, stable=True)
-    running = (lengths.unsqueeze(1) > torch.arange(steps).view(1, -1, 1)).sum(-1)  # [P or 1, T]
-    place = torch.arange(steps).view(1, -1, 1) * batch + order.unsqueeze(1)  # [P or 1, T, B]
-    place = place + torch.arange(population).view(-1, 1, 1) * (steps * batch)
-    inside = (torch.arange(batch) < running.unsqueeze(-1)).expand(place.shape)
+    running = (lengths.unsqueeze(1) > torch.arange(steps, device="cpu").view(1, -1, 1)).sum(-1)  # [P or 1, T]
+    place = torch.arange(steps, device="cpu").view(1, -1, 1) * batch + order.unsqueeze(1)  # [P or 1, T, B]
+    place = place + torch.arange(population, device="cpu").view(-1, 1, 1) * (steps * batch)
+    inside = (torch.arange(batch, device="cpu") < running.unsqueeze(-1)).expand(place.shape)
     running = running.expand(population, steps)
     ends = running.reshape(-1).cumsum(0).view(population, steps)
     offsets = torch.cat([ends[:, :1] - running[:, :1], ends], dim=1) if steps else ends.new_zeros(population, 1)

@@ -17,7 +17,7 @@ from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
-from .lanes import BYTES, CONTRACT, FUNCTIONS, Lanes, vector_type
+from .lanes import BYTES, CONTRACT, FUNCTIONS, Lanes, splat, vector_type
 
 
 class Vector(types.Type):
@@ -38,11 +38,8 @@ class _VectorModel(models.PrimitiveModel):
 
 
 @lower_cast(types.Number, Vector)
-def _splat(context, builder, fromty, toty, value):
-    scalar = context.cast(builder, value, fromty, toty.dtype)
-    kind = vector_type(str(toty.dtype))
-    single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None))
+def _from_number(context, builder, fromty, toty, value):
+    return splat(builder, context.cast(builder, value, fromty, toty.dtype), vector_type(str(toty.dtype)))
 
 
 def _register_operator(function, instruction: str) -> None:
@@ -115,10 +112,7 @@ def _first_lanes(builder, count, kind):
     """A mask of the first `count` lanes."""
     number = ir.IntType(32)
     lanes = ir.Constant(ir.VectorType(number, kind.count), list(range(kind.count)))
-    single = builder.insert_element(
-        ir.Constant(ir.VectorType(number, kind.count), ir.Undefined), builder.trunc(count, number), number(0)
-    )
-    wide = builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(number, kind.count), None))
+    wide = splat(builder, builder.trunc(count, number), ir.VectorType(number, kind.count))
     return builder.icmp_signed("<", lanes, wide)
 
 

@@ -55,12 +55,28 @@ def run(kernel: Kernel, arguments: ctypes.Array, tasks: int, work: int) -> None:
 
 
 def _on_python_threads(kernel: Kernel, block: int, threads: int) -> None:
-    others = [threading.Thread(target=kernel.call, args=(block,)) for _ in range(threads - 1)]
-    for other in others:
-        other.start()
-    kernel.call(block)
-    for other in others:
-        other.join()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(threads - 1):
+            other = threading.Thread(target=kernel.call, args=(block,))
+            other.start()
+            started.append(other)
+        kernel.call(block)
+    finally:
+        _join(started)
+
+
+def _join(started: list[threading.Thread]) -> None:
+    """Wait for every thread, whatever interrupts the waiting: they write into buffers that are freed after it."""
+    interruption = None
+    for thread in started:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except BaseException as error:
+                interruption = error
+    if interruption is not None:
+        raise interruption
 
 
 @functools.cache

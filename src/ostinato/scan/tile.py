@@ -14,7 +14,7 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
-from .lanes import CONTRACT, vector_type
+from .lanes import CONTRACT, splat, vector_type
 from .simd import advance, width
 
 INDEX = ir.IntType(64)
@@ -55,7 +55,7 @@ def make_tile(rows: int):
             new = []
             for pointer, total in zip(a_rows, sums, strict=True):
                 product = builder.fmul(
-                    _splat(builder, load(builder.gep(pointer, [a_offset])), vector), b, flags=CONTRACT
+                    splat(builder, load(builder.gep(pointer, [a_offset])), vector), b, flags=CONTRACT
                 )
                 new.append(builder.fadd(product, total, flags=CONTRACT))
             k_next = builder.add(k, INDEX(1))
@@ -78,11 +78,6 @@ def make_tile(rows: int):
         return types.void(a, size, size, panel, start, size, out, size, size), codegen
 
     return tile
-
-
-def _splat(builder, scalar, vector):
-    single = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
-    return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
 _TILES = [make_tile(rows) for rows in range(1, MOST_ROWS + 1)]

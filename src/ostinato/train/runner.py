@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -41,7 +42,7 @@ class History:
     @property
     def best(self) -> Evaluation | None:
         """The evaluation of the highest score, the first of equals."""
-        return max(self.evaluations, key=lambda e: e.score, default=None)
+        return max(self.evaluations, key=lambda e: -math.inf if math.isnan(e.score) else e.score, default=None)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class Runner:
         steps = epochs * len(cut(train, self.batch_size))
         history, pending = History(), []  # pending: losses that are tensors still; to make floats costs a wait
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for earlier in ("best.safetensors", "history.json"):
+            (folder / earlier).unlink(missing_ok=True)
         start = time.perf_counter()
         self.model.train()
         try:
@@ -118,16 +121,15 @@ class Runner:
                     pending.append(self._step(batch, parameters))
                     if step % self.evaluate_every == 0 or step == steps:
                         _collect(pending, history)
-                        evaluation = self._evaluate(step, dev)
-                        history.evaluations.append(evaluation)
-                        if evaluation is history.best:
-                            save_weights(self.model, folder / "best.safetensors")
+                        evaluation = self._evaluate(step, dev, history, folder)
                         progress(Progress(step, steps, history.train_loss[-1], evaluation.loss, evaluation.score))
                     if interrupted():
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.interrupted = True
             _collect(pending, history)
+            if history.train_loss and not history.evaluations:  # what was reached is kept, however little
+                self._evaluate(len(history.train_loss), dev, history, folder)
         history.seconds = time.perf_counter() - start
         write_record(history, folder / "history.json")
         return history
@@ -150,9 +152,13 @@ class Runner:
         self.optimizer.step()
         return loss.detach()
 
-    def _evaluate(self, step: int, dev: Examples) -> Evaluation:
-        loss, score = evaluate(self.model, dev, self.loss, self.score)
-        return Evaluation(step, loss, score)
+    def _evaluate(self, step: int, dev: Examples, history: History, folder: Path) -> Evaluation:
+        """Look at the dev examples; the best model so far is saved."""
+        evaluation = Evaluation(step, *evaluate(self.model, dev, self.loss, self.score))
+        history.evaluations.append(evaluation)
+        if evaluation is history.best:
+            save_weights(self.model, folder / "best.safetensors")
+        return evaluation
 
 
 def _collect(pending: list[Tensor], history: History) -> None:
