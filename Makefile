@@ -1,7 +1,7 @@
 # Everything a newcomer needs: make demo, make test, make lint, make bench.
 # The set-up installs exact versions into .venv, once; it is done again when pyproject.toml or constraints.txt change.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
