@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -42,3 +43,14 @@ def test_layers_import_downwards_only():
 
 def test_the_changelog_knows_this_version():
     assert f"## {version('ostinato')}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 3
+    namespace: dict = {}
+    for block in blocks:
+        exec(block.replace("epochs=20", "epochs=1"), namespace)
+    assert namespace["ours"].ran_on == "cpu"
+    assert (tmp_path / "runs" / "mine" / "best.safetensors").is_file()

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import ostinato.cli
 from ostinato.cli import app
 from ostinato.lab.memory import Settings
+from ostinato.tasks import DigitSum
 from ostinato.train import History, read_record
 
 FAST = ["memory", "--epochs", "1"]
@@ -142,6 +143,23 @@ def test_a_folder_of_another_run(capsys, monkeypatch, tmp_path):
     arguments = ["--cells", "srn", "--lengths", 4, "--out", tmp_path]
     assert invoke(*FAST, *arguments).exit_code == 0
     assert "holds a run with epochs 1, not 2" in refuse(capsys, monkeypatch, "memory", *arguments, "--epochs", 2)
+
+
+def test_data_that_changed_between_two_calls(capsys, monkeypatch, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    DigitSum.generate(4, seed=0).write(data / "4")
+    arguments = [*FAST, "--cells", "srn", "--lengths", 4, "--data", data, "--out", out]
+    assert invoke(*arguments).exit_code == 0
+    again = invoke(*arguments)
+    assert "nothing was trained" in again.output
+    DigitSum.generate(4, seed=1).write(data / "4")
+    assert "trained on other data" in refuse(capsys, monkeypatch, *arguments)
+
+
+def test_a_seed_that_no_generator_takes(capsys, monkeypatch):
+    assert "the seed is 99999999999999999999; it must be from 0 to" in refuse(
+        capsys, monkeypatch, *FAST, "--seed", 99999999999999999999
+    )
 
 
 def test_a_folder_that_cannot_be_made(capsys, monkeypatch, tmp_path):

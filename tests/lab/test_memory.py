@@ -235,6 +235,6 @@ def test_nothing_unfinished_is_left(finished_run):
     folder, _, _ = finished_run
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
     assert {path.name for path in folder.iterdir()} == {
-        *("settings.json", "report.html", "accuracy.csv", "accuracy.png", "accuracy.svg"),
+        *("settings.json", "data.sha256", "report.html", "accuracy.csv", "accuracy.png", "accuracy.svg"),
         *("loss.csv", "loss.png", "loss.svg", "srn-4", "lstm-4", "srn-5", "lstm-5"),
     }

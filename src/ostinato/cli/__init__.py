@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -45,6 +47,8 @@ def ostinato(
 
 def main() -> None:
     """Run the command line; what the library refuses is one sentence on stderr and exit code 2."""
+    # An import that is interrupted half-way cannot be mended: until a command takes over, Ctrl-C ends the program.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         app()
     except OstinatoError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import shlex
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def memory(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train a network a cell and length to sum the two digits at the start of a sequence.
+    """Train one network for each cell and length to sum the two digits at the start of a sequence.
 
     What it remembers after the wait is its accuracy. The report, the figures, the tables behind them and the best
     models are written to a folder. Ctrl-C loses nothing but the network in training: the same command with the same
@@ -76,13 +77,17 @@ def memory(
     from ..lab import memory as lab
     from ..lab.report import command, write_report
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is an interruption to go on from
     settings = lab.Settings(tuple(cells), tuple(lengths), epochs, seed, None if data is None else str(data))
     folder = out or Path("runs") / f"memory-{datetime.now():%Y%m%d-%H%M%S}"
     torch.set_num_threads(1)  # more are no faster on products this small, and far slower on a busy machine
     report, interrupted = None, False
+    before = len(lab.finished(settings, folder))
     try:
         with _progress() as tell:
             lab.run(settings, folder, tell)
+        if before == len(cells) * len(lengths):
+            typer.echo(f"Every network of this run was in {folder} already: nothing was trained.", err=True)
         report = write_report(settings, folder)
     except KeyboardInterrupt:
         interrupted = True

@@ -37,7 +37,9 @@ def _setting(cell: Cell) -> str:
         "   ".join(f"{name} = {_exact(value)}" for name, value in given),
         *(f"{name} = {_exact(VECTOR)}" for name in cell.vectors),
         "   ".join([f"x₁ = {_exact(X[0])}", f"x₂ = {_exact(X[1])}", *(f"{s}₀ = {_exact(zero)}" for s in cell.states)]),
-        "A state is a row, as in the course: x W instead of W x; torch's weight_ih is Wᵀ.",
+        "Here a state is a row, as one writes by hand: x W, where the equations above",
+        "have W x; torch's weight_ih is Wᵀ. The loss is the sum of the numbers of",
+        f"{cell.states[0]}₂, so its gradient with respect to each of them is 1.",
     ]
     if len(cell.gates) > 1:
         lines.append("Every gate has the same weights.")

@@ -66,7 +66,7 @@ def loss_chart(table: pl.DataFrame) -> alt.TopLevelMixin:
     top = max(3.2, table["dev_loss"].quantile(0.98) or 0.0)
     panels = [_loss_panel(part, top) for part in table.sort("length").partition_by("length")]
     title = alt.Title("Cross-entropy", subtitle="strong: dev; thin: training; dot: the model that was kept")
-    return _styled(alt.concat(*panels, columns=3, spacing=24, title=title))
+    return _styled(alt.concat(*panels, columns=2 if len(panels) == 4 else 3, spacing=24, title=title))
 
 
 def _loss_panel(table: pl.DataFrame, top: float) -> alt.FacetChart | alt.LayerChart:

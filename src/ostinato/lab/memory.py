@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,6 +13,7 @@ import torch
 from .. import train
 from ..cells import CELLS
 from ..errors import DataError
+from ..files import write_atomically
 from ..nn import SequenceClassifier, xavier_initialise
 from ..tasks import DigitSum
 from ..tasks.digit_sum import CLASSES
@@ -52,8 +54,8 @@ class Settings:
         for name in ("epochs", "units", "batch_size", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.seed < 0:
-            raise DataError(f"the seed is {self.seed}; it must be 0 or more")
+        if not 0 <= self.seed < 2**63:
+            raise DataError(f"the seed is {self.seed}; it must be from 0 to {2**63 - 1}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def run(settings: Settings, folder: str | Path, progress: Report = lambda *_: No
     folder = Path(folder)
     data = {length: load(settings, length) for length in settings.lengths}
     _claim(folder, settings)
+    _claim_data(folder, data)
     for job in _missing(settings, folder):
         target = network_folder(folder, job.cell, job.length)
         result = _train(settings, job.cell, data[job.length], target, partial(progress, job))
@@ -166,6 +169,17 @@ def _claim(folder: Path, settings: Settings) -> None:
     else:
         folder.mkdir(parents=True, exist_ok=True)
         train.write_record(settings, path)
+
+
+def _claim_data(folder: Path, data: dict[int, DigitSum]) -> None:
+    """See that what was trained so far was trained on the same examples."""
+    tensors = (tensor for d in data.values() for split in (d.train, d.dev, d.test) for tensor in split)
+    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
+    path = folder / "data.sha256"
+    if not path.exists():
+        write_atomically(path, digest.encode())
+    elif path.read_text() != digest:
+        raise DataError(f"{folder} holds networks that were trained on other data: choose another folder")
 
 
 def _words(value: object) -> str:
