@@ -48,10 +48,6 @@ class SRN(Recurrent):
         )
         self.nonlinearity = nonlinearity
 
-    def extra_repr(self) -> str:
-        """As of every layer, and the nonlinearity where it is not tanh."""
-        return super().extra_repr() + (f", nonlinearity={self.nonlinearity}" if self.nonlinearity != "tanh" else "")
-
 
 #: torch.nn's name for the simple recurrent network.
 RNN = SRN
