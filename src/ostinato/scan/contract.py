@@ -69,12 +69,6 @@ class Problem(NamedTuple):
     single: bool
     sizes: Sizes
 
-    def tensors(self) -> list[Tensor]:
-        """Every floating-point tensor of the call."""
-        w = self.weights
-        optional = [w.weight_hh, w.bias_ih, w.bias_hh]
-        return [self.x, w.weight_ih, *(t for t in optional if t is not None), *w.vectors, *(self.state or ())]
-
 
 def check(
     cell: Cell,
@@ -101,8 +95,8 @@ def check(
     lengths = _check_lengths(lengths, sizes)
     problem = Problem(cell, x, weights, state, lengths, reverse, x.dim() == 3, sizes)
     dtype, device = x.dtype, x.device
-    for tensor in problem.tensors():
-        if tensor.dtype != dtype or tensor.device != device:
+    for tensor in (*weights[:4], *weights.vectors, *(state or ())):
+        if tensor is not None and (tensor.dtype is not dtype or tensor.device != device):
             raise ShapeError(
                 f"x is {dtype} on {device}, but another input, of shape {list(tensor.shape)}, is {tensor.dtype} "
                 f"on {tensor.device}: all must be of one dtype on one device"

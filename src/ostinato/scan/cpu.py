@@ -56,7 +56,7 @@ class _Forward:
         count, dtype, sizes = plan.rows.count, plan.dtype, plan.sizes
         self.plan = plan
         self.with_state = bool(state)
-        self.x = plan.rows.gather(x.reshape(sizes.networks_of_x, *x.shape[-3:]))
+        self.x = plan.rows.gather(x)
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
         self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
@@ -146,7 +146,7 @@ class _Backward:
         if grad_output is None:
             grad_rows = torch.zeros(plan.rows.count, units, dtype=dtype, device="cpu")
         else:
-            grad_rows = plan.rows.gather(grad_output.reshape(networks, *grad_output.shape[-3:]))
+            grad_rows = plan.rows.gather(grad_output)
         inputs_row, units_row = plan.whole(sizes.inputs), plan.whole(units)
         self.grad_state = _planes(plan, tuple(grad_state))
         self.grad_x = empty(plan.rows.count, inputs_row, dtype=dtype) if want_x else None

@@ -30,13 +30,15 @@ class Rows:
     shared: bool = True
 
     def gather(self, padded: Tensor) -> Tensor:
-        """[P or 1, T, B, K] -> [rows, K]; of an input that all networks share, one network's rows if they agree."""
-        flat = padded.flatten(0, -2)
+        """[(P or 1,) T, B, K] -> [rows, K]; of an input that all networks share, one network's rows if they agree.
+
+        Where the two orders are the same the numbers stay where they are, in the shape they have.
+        """
         if self.place is None:
-            return flat.contiguous()
-        population, steps_batch = self.offsets.shape[0], padded.shape[1] * padded.shape[2]
-        place = self.place
-        if padded.shape[0] < population:
+            return padded.contiguous()
+        flat, population, place = padded.flatten(0, -2), self.offsets.shape[0], self.place
+        if padded.dim() == 4 and padded.shape[0] < population:
+            steps_batch = padded.shape[1] * padded.shape[2]
             place = place[: self.count // population] if self.shared else place % steps_batch
         return flat.index_select(0, place)
 
