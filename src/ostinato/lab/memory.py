@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from .. import train
-from ..cells import CELLS
+from ..cells import find
 from ..errors import DataError
 from ..files import write_atomically
 from ..nn import SequenceClassifier, xavier_initialise
@@ -39,8 +39,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for cell in self.cells:
-            if cell not in CELLS:
-                raise DataError(f"no cell is called {cell!r}; there are: {', '.join(CELLS)}")
+            find(cell)
         for length in self.lengths:
             if length < 3:
                 raise DataError(f"length {length} is too short: two digits and a wait take at least 3")

@@ -18,7 +18,7 @@ from torch.nn import Module, Parameter, functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ..cell import Cell
-from ..cells import CELLS
+from ..cells import find
 from ..errors import ShapeError
 from ..scan import Weights, scan
 
@@ -73,7 +73,7 @@ class Recurrent(Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.cell = _find(cell)
+        self.cell = cell if isinstance(cell, Cell) else find(cell)
         _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_options(bias, batch_first, dropout, num_layers)
         self.input_size = input_size
@@ -259,14 +259,6 @@ class Recurrent(Module):
             if state.shape != shape:
                 raise ShapeError(f"initial state {name} is {list(state.shape)}; it must be {meaning} = {list(shape)}")
         return states
-
-
-def _find(cell: Cell | str) -> Cell:
-    if isinstance(cell, Cell):
-        return cell
-    if cell not in CELLS:
-        raise ValueError(f"no cell is called {cell!r}; there are: {', '.join(CELLS)}")
-    return CELLS[cell]
 
 
 def _check_sizes(**sizes: int) -> None:

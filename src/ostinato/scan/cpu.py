@@ -107,10 +107,8 @@ def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
 
 def _states(plan: Plan, planes: Tensor) -> list[Tensor]:
     """The states in `planes`, as the caller knows them."""
-    inside = planes.narrow(-1, 0, plan.sizes.units)
-    if plan.rows.order is not None:
-        inside = torch.stack([plan.rows.unsort(state) for state in inside.unbind(1)], 1)
-    return list(inside.squeeze(0).unbind(0) if plan.single else inside.unbind(1))
+    states = [plan.rows.unsort(state) for state in planes.narrow(-1, 0, plan.sizes.units).unbind(1)]
+    return [state.squeeze(0) for state in states] if plan.single else states
 
 
 class _Scan(torch.autograd.Function):

@@ -75,6 +75,20 @@ def accumulate(matmul, a, a_row, panels, columns, out, out_row, rows, length):
 
 
 @njit
+def slice_of(task, slices, slice_rows, batch):
+    """The network of a task, and the first of its sequences and the end of them."""
+    begin = task % slices * slice_rows
+    return task // slices, begin, min(batch, begin + slice_rows)
+
+
+@njit
+def running(offsets, steps, p, t, begin, end):
+    """The first row at step t of the sequences from `begin` to `end`, and how many of them are still running."""
+    at = p * (steps + 1) + t
+    return offsets[at] + begin, min(end, offsets[at + 1] - offsets[at]) - begin
+
+
+@njit
 def prepare(
     counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh,
     bias_ih, bias_hh, panels_x, panels_h, bias, transposed, zero,
@@ -132,8 +146,7 @@ def forward(
         task = next_task(counters, 1)
         if task >= tasks:
             break
-        p, begin = task // slices, task % slices * slice_rows
-        end = min(batch, begin + slice_rows)
+        p, begin, end = slice_of(task, slices, slice_rows, batch)
         like = pointer_to(x, zero)
         w = advance(pointer_to(panels_x, zero), p * size_of(inputs, x_columns, like))
         u = advance(pointer_to(panels_h, zero), p * size_of(units, h_columns, like))
@@ -143,11 +156,9 @@ def forward(
         start_of_x = offsets[p * (steps + 1)] if x_shared else 0
         for i in range(steps):
             t = steps - 1 - i if reverse else i
-            first = offsets[p * (steps + 1) + t]
-            rows = min(end, offsets[p * (steps + 1) + t + 1] - first) - begin
+            row, rows = running(offsets, steps, p, t, begin, end)
             if rows <= 0:
                 continue
-            row = first + begin
             z = advance(pointer_to(slots, zero), (row if keep else p * batch + begin) * slots_row)
             x_t = advance(like, (row - start_of_x) * inputs)
             multiply(matmul, x_t, inputs, w, x_columns, b, width(like), z, slots_row, rows, inputs)
@@ -174,8 +185,7 @@ def through_time(
         task = next_task(counters, 1)
         if task >= tasks:
             break
-        p, begin = task // slices, task % slices * slice_rows
-        end = min(batch, begin + slice_rows)
+        p, begin, end = slice_of(task, slices, slice_rows, batch)
         like = pointer_to(slots, zero)
         w = advance(pointer_to(panels_x, zero), p * size_of(x_columns, inputs, like))
         u = advance(pointer_to(panels_h, zero), p * size_of(h_columns, units, like))
@@ -184,11 +194,9 @@ def through_time(
         dh = advance(pointer_to(grad_state, zero), p * state_count * plane + begin * state_row)
         for i in range(steps):
             t = i if reverse else steps - 1 - i
-            first = offsets[p * (steps + 1) + t]
-            rows = min(end, offsets[p * (steps + 1) + t + 1] - first) - begin
+            row, rows = running(offsets, steps, p, t, begin, end)
             if rows <= 0:
                 continue
-            row = first + begin
             z = advance(like, row * slots_row)
             kept_t = advance(pointer_to(kept, zero), row * units)
             grad_t = advance(pointer_to(grad_output, zero), row * units)

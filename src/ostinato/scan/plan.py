@@ -62,13 +62,8 @@ class Plan:
     """One scan. Sizes are in numbers, not bytes."""
 
     def __init__(self, problem: Problem, threads: int) -> None:
-        self.cell, self.sizes, self.reverse, self.lengths = (
-            problem.cell,
-            problem.sizes,
-            problem.reverse,
-            problem.lengths,
-        )
-        self.single = problem.single
+        self.cell, self.sizes, self.lengths = problem.cell, problem.sizes, problem.lengths
+        self.reverse, self.single = problem.reverse, problem.single
         self.blocks = blocks = blocks_of(problem.cell)
         self.dtype = problem.x.dtype
         self.kind = DTYPES[self.dtype]

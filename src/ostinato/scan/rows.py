@@ -19,7 +19,7 @@ class Rows:
     Attributes:
         offsets: [P, T + 1]; network p's rows of step t are offsets[p, t] to offsets[p, t + 1].
         place: [rows] the row of each in [P*T*B], or None if the two orders are the same.
-        order: [P or 1, B] the batch sorted by length, or None.
+        order: [P, B] the batch sorted by length, or None.
         shared: the networks have the same lengths.
     """
 
