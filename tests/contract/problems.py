@@ -23,7 +23,9 @@ class Case:
     reverse: bool = False
 
     def tensors(self) -> dict[str, Tensor]:
-        named = {"x": self.x} | {k: v for k, v in self.weights._asdict().items() if k != "vectors" and v is not None}
+        """Every tensor that has a gradient, by name; x is not among them if it holds ids."""
+        named = {"x": self.x} if self.x.is_floating_point() else {}
+        named |= {k: v for k, v in self.weights._asdict().items() if k != "vectors" and v is not None}
         named |= dict(zip(self.cell.vectors, self.weights.vectors, strict=True))
         return named | dict(zip((f"initial {s}" for s in self.cell.states), self.state or (), strict=False))
 
@@ -34,7 +36,7 @@ class Case:
             tuple(named[v] for v in self.cell.vectors),
         )
         state = tuple(named[f"initial {s}"] for s in self.cell.states) if self.state else None
-        return replace(self, x=named["x"], weights=weights, state=state)
+        return replace(self, x=named.get("x", self.x), weights=weights, state=state)
 
     def to(self, dtype: torch.dtype) -> Case:
         return self.with_tensors({name: tensor.detach().to(dtype) for name, tensor in self.tensors().items()})
@@ -65,6 +67,7 @@ def random_case(
     state: bool = True,
     bias: str = "both",
     shared: bool = False,
+    ids: bool = False,
     seed: int = 0,
 ) -> Case:
     """A scan of small random numbers. `lengths`: none, shared or own; `bias`: both, single or none.
@@ -91,9 +94,10 @@ def random_case(
         tuple(draw(*lead, units) for _ in cell.vectors),
     )
     lengths_shape = {"none": None, "shared": (batch,), "own": (*lead, batch)}[lengths]
+    rows = (*((1,) if shared and lead else lead), steps, batch)
     return Case(
         cell,
-        draw(*((1,) if shared and lead else lead), steps, batch, inputs),
+        torch.randint(0, inputs, rows, generator=generator) if ids else draw(*rows, inputs),
         weights,
         tuple(draw(*lead, batch, units) for _ in cell.states) if state else None,
         None if lengths_shape is None else torch.randint(0, steps + 1, lengths_shape, generator=generator),

@@ -20,7 +20,12 @@ DTYPES = [torch.float32, torch.float64]
 # The options go round while the sizes run through their grid, so that each meets every size of the other.
 OPTIONS = list(
     itertools.product(
-        ["none", "shared", "own"], [False, True], [True, False], ["both", "single", "none"], [False, True]
+        ["none", "shared", "own"],
+        [False, True],
+        [True, False],
+        ["both", "single", "none"],
+        [False, True],
+        [False, True],
     )
 )
 
@@ -43,7 +48,7 @@ def test_everything_equals_the_reference_at_odd_sizes(cell, units, dtype, backen
     sizes = list(itertools.product([1, 3, 7], [1, 2, 63], [1, 3]))
     first = 7 * units + list(CELLS).index(cell.name)
     for k, (batch, steps, population) in enumerate(sizes):
-        lengths, reverse, state, bias, shared = OPTIONS[(first + 5 * k) % len(OPTIONS)]
+        lengths, reverse, state, bias, shared, ids = OPTIONS[(first + 5 * k) % len(OPTIONS)]
         case = random_case(
             cell,
             population=population,
@@ -57,6 +62,7 @@ def test_everything_equals_the_reference_at_odd_sizes(cell, units, dtype, backen
             state=state,
             bias=bias,
             shared=shared,
+            ids=ids,
             seed=k,
         )
         assert_backends_agree(backend, case)
@@ -80,6 +86,7 @@ def test_everything_equals_the_reference_for_any_arguments(cell, backend, data):
         state=data.draw(st.booleans(), "state"),
         bias=data.draw(st.sampled_from(["both", "single", "none"]), "bias"),
         shared=data.draw(st.booleans(), "shared"),
+        ids=data.draw(st.booleans(), "ids"),
         seed=data.draw(st.integers(0, 1000), "seed"),
     )
     assert_backends_agree(backend, case)

@@ -187,3 +187,14 @@ def test_gradients_through_a_cut_are_those_of_the_whole(cell, backend):
     for options in ({}, {"create_graph": True}):
         for name, a, b in zip(named, gradients([case.x[:2], case.x[2:]], **options), whole, strict=True):
             assert_same(a.detach(), b, name)
+
+
+@every_backend
+@every_cell
+def test_ids_are_one_hot_vectors(cell, backend):
+    case = random_case(cell, population=2, steps=5, batch=4, inputs=3, lengths="own", ids=True)
+    found = everything(case, backend)
+    vectors = replace(case, x=torch.nn.functional.one_hot(case.x, 3).double())
+    expected = everything(vectors, "reference")
+    for name, value in found.items():
+        assert_same(value, expected[name], name)

@@ -3,7 +3,9 @@
 Time-major. `P` is the population axis: P networks of one architecture run as one program. A single network leaves
 the axis away everywhere.
 
-    x                      [P, T, B, M], or [1, T, B, M] shared by all P networks without being copied
+    x                      [P, T, B, M], or [1, T, B, M] shared by all P networks without being copied; or ids
+                           [P or 1, T, B] int64 from 0 to M - 1, which stand for one-hot vectors: a column of weight_ih
+                           is added, nothing is multiplied
     weight_ih              [P, Gx*D, M], a block of D rows for every gate, in the order of `cell.gates`
     weight_hh              [P, Gh*D, D] for the gates that h feeds; [P, Gh*D] if the recurrence is diagonal, else None
     bias_ih, bias_hh       [P, Gx*D], [P, Gh*D], or None
@@ -57,7 +59,7 @@ class Sizes(NamedTuple):
 class Problem(NamedTuple):
     """A checked call. The tensors have a population axis unless `single`; `state` is None for zeros.
 
-    Lengths are None or [P or 1, B] int64 on the CPU.
+    Lengths are None or [P or 1, B] int64 on the CPU. With `ids`, x stands for one-hot vectors.
     """
 
     cell: Cell
@@ -68,6 +70,12 @@ class Problem(NamedTuple):
     reverse: bool
     single: bool
     sizes: Sizes
+    ids: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which it is computed."""
+        return self.weights.weight_ih.dtype
 
 
 def check(
@@ -83,34 +91,53 @@ def check(
     Raises:
         ShapeError: something does not fit; the message quotes the shapes and says what would.
     """
-    if x.dim() not in (3, 4):
-        raise ShapeError(f"x must be [T, B, M], or [P, T, B, M] for a population, not {list(x.shape)}")
-    sizes = _check_weights(cell, x, weights)
+    ids = x.dtype == torch.int64
+    if x.dim() not in ((2, 3) if ids else (3, 4)):
+        axes = ("T, B", " of ids") if ids else ("T, B, M", "")
+        raise ShapeError(f"x{axes[1]} must be [{axes[0]}], or [P, {axes[0]}] for a population, not {list(x.shape)}")
+    single = x.dim() == (2 if ids else 3)
+    sizes = _check_weights(cell, x, weights, ids=ids, single=single)
     if state is not None:
         if len(state) != len(cell.states):
             names = ", ".join(cell.states)
             raise ShapeError(f"cell '{cell}' has {len(cell.states)} state(s) ({names}), not {len(state)}")
         for name, tensor in zip(cell.states, state, strict=True):
-            _check_shape(f"initial state {name}", tensor, x, sizes, (sizes.batch, sizes.units), "B, D")
+            _check_shape(f"initial state {name}", tensor, single, sizes, (sizes.batch, sizes.units), "B, D")
     lengths = _check_lengths(lengths, sizes)
-    problem = Problem(cell, x, weights, state, lengths, reverse, x.dim() == 3, sizes)
-    dtype, device = x.dtype, x.device
-    for tensor in (*weights[:4], *weights.vectors, *(state or ())):
-        if tensor is not None and (tensor.dtype is not dtype or tensor.device != device):
+    if ids:
+        _check_ids(x, sizes)
+    _check_dtypes(x, weights, state, ids=ids)
+    return Problem(cell, x, weights, state, lengths, reverse, single, sizes, ids)
+
+
+def _check_ids(x: Tensor, sizes: Sizes) -> None:
+    if x.numel():
+        low, high = (int(end) for end in x.aminmax())
+        if low < 0 or high >= sizes.inputs:
+            bad = low if low < 0 else high
+            raise ShapeError(f"x holds the id {bad}; weight_ih has columns for ids from 0 to {sizes.inputs - 1}")
+
+
+def _check_dtypes(x: Tensor, weights: Weights, state: tuple[Tensor, ...] | None, *, ids: bool) -> None:
+    """All of one dtype, but for ids, and on one device."""
+    name, like = ("weight_ih", weights.weight_ih) if ids else ("x", x)
+    for tensor in (x, *weights[:4], *weights.vectors, *(state or ())):
+        if tensor is None:
+            continue
+        if tensor.device != like.device or (tensor.dtype is not like.dtype and not (ids and tensor is x)):
             raise ShapeError(
-                f"x is {dtype} on {device}, but another input, of shape {list(tensor.shape)}, is {tensor.dtype} "
-                f"on {tensor.device}: all must be of one dtype on one device"
+                f"{name} is {like.dtype} on {like.device}, but another input, of shape {list(tensor.shape)}, is "
+                f"{tensor.dtype} on {tensor.device}: all must be of one dtype on one device"
             )
-    return problem
 
 
-def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> Sizes:
+def _check_weights(cell: Cell, x: Tensor, weights: Weights, *, ids: bool, single: bool) -> Sizes:
     """Every weight against the cell and x."""
-    w, single = weights.weight_ih, x.dim() == 3
+    w = weights.weight_ih
     gates, recurrent = len(cell.gates), len(cell.recurrent_gates)
-    rows = w.shape[-2] if w.dim() == x.dim() - 1 else 0
-    if not rows or rows % gates or w.shape[-1] != x.shape[-1]:
-        axes = f"[{'' if single else 'P, '}{gates}*D, {x.shape[-1]}]"
+    rows = w.shape[-2] if w.dim() == (2 if single else 3) else 0
+    if not rows or rows % gates or (not ids and w.shape[-1] != x.shape[-1]):
+        axes = f"[{'' if single else 'P, '}{gates}*D, {'M' if ids else x.shape[-1]}]"
         raise ShapeError(
             f"weight_ih is {list(w.shape)}; for cell '{cell}' with {gates} gate(s) and x {list(x.shape)} "
             f"it must be {axes}"
@@ -118,8 +145,8 @@ def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> Sizes:
     population, networks_of_x = (1, 1) if single else (w.shape[0], x.shape[0])
     if population == 0:
         raise ShapeError(f"weight_ih is {list(w.shape)}: a population has at least one network")
-    steps, batch, inputs = x.shape[-3:]
-    units = rows // gates
+    steps, batch = x.shape[-2:] if ids else x.shape[-3:-1]
+    units, inputs = rows // gates, w.shape[-1]
     sizes = Sizes(population, steps, batch, inputs, units, networks_of_x)
     if networks_of_x not in (1, population):
         raise ShapeError(
@@ -132,21 +159,28 @@ def _check_weights(cell: Cell, x: Tensor, weights: Weights) -> Sizes:
     else:
         dense = cell.recurrence == "dense"
         shape, meaning = ((recurrent * units, units), "G*D, D") if dense else ((recurrent * units,), "G*D")
-        _check_shape("weight_hh", weights.weight_hh, x, sizes, shape, meaning)
-        _check_shape("bias_hh", weights.bias_hh, x, sizes, (recurrent * units,), "G*D", optional=True)
-    _check_shape("bias_ih", weights.bias_ih, x, sizes, (gates * units,), "G*D", optional=True)
+        _check_shape("weight_hh", weights.weight_hh, single, sizes, shape, meaning)
+        _check_shape("bias_hh", weights.bias_hh, single, sizes, (recurrent * units,), "G*D", optional=True)
+    _check_shape("bias_ih", weights.bias_ih, single, sizes, (gates * units,), "G*D", optional=True)
     if len(weights.vectors) != len(cell.vectors):
         raise ShapeError(f"cell '{cell}' has {len(cell.vectors)} vector(s), not {len(weights.vectors)}")
     for name, vector in zip(cell.vectors, weights.vectors, strict=True):
-        _check_shape(name, vector, x, sizes, (units,), "D")
+        _check_shape(name, vector, single, sizes, (units,), "D")
     return sizes
 
 
 def _check_shape(
-    name: str, tensor: Tensor | None, x: Tensor, sizes: Sizes, shape: tuple[int, ...], meaning: str, *, optional=False
+    name: str,
+    tensor: Tensor | None,
+    single: bool,
+    sizes: Sizes,
+    shape: tuple[int, ...],
+    meaning: str,
+    *,
+    optional=False,
 ) -> None:
     """`shape` and `meaning` are those of a single network."""
-    if x.dim() == 4:
+    if not single:
         shape, meaning = (sizes.population, *shape), f"P, {meaning}"
     if tensor is None:
         if not optional:

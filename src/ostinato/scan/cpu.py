@@ -21,8 +21,8 @@ Inputs = tuple[Tensor | None, ...]
 
 def supports(problem: Problem) -> str | None:
     """None, or the reason why this backend cannot run the scan."""
-    if problem.x.dtype not in DTYPES:
-        return f"the kernels compute in float32 and float64, not {problem.x.dtype}"
+    if problem.dtype not in DTYPES:
+        return f"the kernels compute in float32 and float64, not {problem.dtype}"
     if problem.x.device.type != "cpu":
         return f"the tensors are on {problem.x.device}"
     return None
@@ -56,14 +56,14 @@ class _Forward:
         count, dtype, sizes = plan.rows.count, plan.dtype, plan.sizes
         self.plan = plan
         self.with_state = bool(state)
-        self.x = plan.rows.gather(x)
+        self.x = plan.rows.gather(x.unsqueeze(-1) if plan.ids else x)
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
         self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
         self.kept = empty(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
         self.state = _planes(plan, state)
         buffer, (panels_x, panels_h, bias) = scratch(
-            sizes.population * plan.whole(plan.x_columns) * sizes.inputs,
+            sizes.population * sizes.inputs * (plan.slots_row if plan.ids else plan.whole(plan.x_columns)),
             sizes.population * plan.whole(plan.h_columns) * sizes.units,
             sizes.population * plan.slots_row,
             dtype=dtype,
@@ -150,7 +150,9 @@ class _Backward:
         self.grad_x = empty(plan.rows.count, inputs_row, dtype=dtype) if want_x else None
         sums_shape = (networks, plan.slices, blocks.slots + blocks.vectors, units)
         self.sums = torch.zeros(sums_shape, dtype=dtype, device="cpu")
-        self.grad_ih = empty(networks, blocks.from_x, units, inputs_row, dtype=dtype) if want_weights else None
+        columns_row = plan.whole(plan.x_columns)
+        shape_ih = (sizes.inputs, columns_row) if plan.ids else (plan.x_columns, inputs_row)
+        self.grad_ih = empty(networks, *shape_ih, dtype=dtype) if want_weights else None
         self.grad_hh = empty(networks, blocks.from_h, units, units_row, dtype=dtype) if want_weights else None
         buffer, (panels_x, panels_h, panels) = scratch(
             networks * inputs_row * plan.x_columns,
@@ -162,7 +164,7 @@ class _Backward:
             "want_x": want_x,
             "want_weights": want_weights,
             "grad_x_row": inputs_row,
-            "grad_ih_row": inputs_row,
+            "grad_ih_row": shape_ih[1],
             "grad_hh_row": units_row,
             "sums_row": (blocks.slots + blocks.vectors) * units,
             "x": run.x.data_ptr(),
@@ -188,7 +190,9 @@ class _Backward:
         bias_ih = restore(totals[:, : blocks.from_x], blocks.order_x)
         grad_ih = grad_hh = None
         if self.grad_ih is not None and self.grad_hh is not None:
-            grad_ih = restore(self.grad_ih.narrow(-1, 0, plan.sizes.inputs), blocks.order_x)
+            rows = self.grad_ih.narrow(-1, 0, plan.x_columns).mT if plan.ids else self.grad_ih
+            rows = rows.narrow(-1, 0, plan.sizes.inputs).unflatten(1, (blocks.from_x, units))
+            grad_ih = restore(rows, blocks.order_x)
             grad_hh = restore(self.grad_hh.narrow(-1, 0, units), blocks.order_h)
         if blocks.diagonal:
             grad_hh = totals[:, blocks.slots + blocks.own_vectors :]
@@ -216,7 +220,9 @@ def _reference_gradients(
     # Views, so that no path from one input to another outside of this scan (a state that came from the weights) counts.
     inputs = tuple(None if t is None else t.view_as(t) for t in inputs)
     x, weights, state = _split(plan, inputs)
-    problem = Problem(plan.cell, x, weights, state or None, plan.lengths, plan.reverse, plan.single, plan.sizes)
+    problem = Problem(
+        plan.cell, x, weights, state or None, plan.lengths, plan.reverse, plan.single, plan.sizes, plan.ids
+    )
     output, final = reference.run(problem)
     pairs = zip((output, *final), grads, strict=True)
     pairs = [(o, g) for o, g in pairs if g is not None and o.requires_grad]  # over 0 steps nothing does

@@ -20,7 +20,7 @@ from __future__ import annotations
 from numba import njit
 
 from .machine import call, finish_task, finished, give_way, indices_at, pointer_to, take_task
-from .simd import advance, width
+from .simd import advance, load, store, width
 from .tile import pack_columns, pack_rows
 
 # How many rows of the sequence a product of the weight gradient takes at a time, and how many of its columns.
@@ -89,11 +89,46 @@ def running(offsets, steps, p, t, begin, end):
 
 
 @njit
+def write_table(w, x_columns, inputs, bias, slots_row, table):
+    """table[i, :] = bias + w[:, i], for every id i."""
+    for i in range(inputs):
+        row = advance(table, i * slots_row)
+        for j in range(slots_row):
+            row[j] = bias[j]
+        for j in range(x_columns):
+            row[j] += w[j * inputs + i]
+
+
+@njit
+def look_up(ids, rows, table, slots_row, z):
+    """z[r, :] = table[ids[r], :]."""
+    for r in range(rows):
+        source, to = advance(table, ids[r] * slots_row), advance(z, r * slots_row)
+        for j in range(0, slots_row, width(z)):
+            store(to, j, None, load(source, j, None))
+
+
+@njit
+def add_by_id(ids, rows, dz, slots_row, out, out_row, inputs, columns):
+    """out[i, :] = the sum of dz[r, :] over all rows r of id i."""
+    for i in range(inputs):
+        for j in range(columns):
+            out[i * out_row + j] = 0.0
+    for r in range(rows):
+        source, to = advance(dz, r * slots_row), advance(out, ids[r] * out_row)
+        for j in range(0, columns, width(dz)):  # rows end with whole vectors
+            store(to, j, None, load(to, j, None) + load(source, j, None))
+
+
+@njit
 def prepare(
     counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh,
-    bias_ih, bias_hh, panels_x, panels_h, bias, transposed, zero,
+    bias_ih, bias_hh, panels_x, panels_h, bias, transposed, ids, zero,
 ):  # fmt: skip
-    """Pack the weights of every network into panels and, for forward (`transposed`), add up its biases."""
+    """Pack the weights of every network into panels and, for forward (`transposed`), add up its biases.
+
+    With `ids`, x multiplies nothing: instead of panels forward finds a row of slots for every id, biases included.
+    """
     like = pointer_to(weight_ih, zero)
     while True:
         task = next_task(counters, 0)
@@ -102,7 +137,9 @@ def prepare(
         p = task // 2
         if task % 2 == 0:
             source = advance(like, p * x_columns * inputs)
-            if transposed:
+            if ids:
+                pass
+            elif transposed:
                 to = advance(pointer_to(panels_x, zero), p * size_of(inputs, x_columns, like))
                 pack_columns(source, x_columns, inputs, to)
             else:
@@ -122,6 +159,10 @@ def prepare(
                 if bias_hh:
                     for j in range(h_columns):
                         total[h_first + j] += advance(pointer_to(bias_hh, zero), p * h_columns)[j]
+                if ids:
+                    w = advance(like, p * x_columns * inputs)
+                    table = advance(pointer_to(panels_x, zero), p * inputs * slots_row)
+                    write_table(w, x_columns, inputs, total, slots_row, table)
             else:
                 to = advance(pointer_to(panels_h, zero), p * size_of(h_columns, units, like))
                 pack_rows(source, units, h_columns, units, to)
@@ -131,7 +172,7 @@ def prepare(
 
 def forward(
     counters, population, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first,
-    slots_row, state_row, state_count, vector_count, kept_plane, reverse, keep, x_shared, x, weight_ih, weight_hh,
+    slots_row, state_row, state_count, vector_count, kept_plane, reverse, keep, ids, x_shared, x, weight_ih, weight_hh,
     bias_ih, bias_hh, panels_x, panels_h, bias, vectors, offsets, state, slots, kept, output, matmul, cell_function,
     zero,
 ):  # fmt: skip
@@ -139,7 +180,7 @@ def forward(
     counters, offsets = indices_at(counters), indices_at(offsets)
     prepare(
         counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, bias_ih,
-        bias_hh, panels_x, panels_h, bias, True, zero,
+        bias_hh, panels_x, panels_h, bias, True, ids, zero,
     )  # fmt: skip
     plane = batch * state_row
     while True:
@@ -151,6 +192,7 @@ def forward(
         w = advance(pointer_to(panels_x, zero), p * size_of(inputs, x_columns, like))
         u = advance(pointer_to(panels_h, zero), p * size_of(units, h_columns, like))
         b = advance(pointer_to(bias, zero), p * slots_row)
+        table = advance(pointer_to(panels_x, zero), p * inputs * slots_row)
         v = advance(pointer_to(vectors, zero), p * vector_count * units)
         h = advance(pointer_to(state, zero), p * state_count * plane + begin * state_row)
         start_of_x = offsets[p * (steps + 1)] if x_shared else 0
@@ -160,12 +202,16 @@ def forward(
             if rows <= 0:
                 continue
             z = advance(pointer_to(slots, zero), (row if keep else p * batch + begin) * slots_row)
-            x_t = advance(like, (row - start_of_x) * inputs)
-            multiply(matmul, x_t, inputs, w, x_columns, b, width(like), z, slots_row, rows, inputs)
+            if ids:
+                look_up(advance(indices_at(x), row - start_of_x), rows, table, slots_row, z)
+            else:
+                x_t = advance(like, (row - start_of_x) * inputs)
+                multiply(matmul, x_t, inputs, w, x_columns, b, width(like), z, slots_row, rows, inputs)
+                if h_columns:
+                    for r in range(rows):  # blocks of h alone, which the last panel of x may have touched
+                        for j in range(x_columns, h_first + h_columns):
+                            z[r * slots_row + j] = b[j]
             if h_columns:
-                for r in range(rows):  # blocks of h alone, which the last panel of x may have touched
-                    for j in range(x_columns, h_first + h_columns):
-                        z[r * slots_row + j] = b[j]
                 accumulate(matmul, h, state_row, u, h_columns, advance(z, h_first), slots_row, rows, units)
             kept_t = advance(pointer_to(kept, zero), row * units)
             output_t = advance(pointer_to(output, zero), row * units)
@@ -214,10 +260,13 @@ def through_time(
 
 @njit
 def weight_gradients(
-    counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared, grad_ih_row,
+    counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, ids, x_shared, grad_ih_row,
     grad_hh_row, offsets, slots, x, previous, grad_ih, grad_hh, blocks, zeros, matmul, zero,
 ):  # fmt: skip
-    """dW = dz' x and dU = dz' h, the sum over all rows of a network; a task is a block of columns of dz."""
+    """dW = dz' x and dU = dz' h, the sum over all rows of a network; a task is a block of columns of dz.
+
+    With `ids`, grad_ih is dW transposed: a row for every id.
+    """
     x_blocks = (x_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     h_blocks = (h_columns + BLOCK_COLUMNS - 1) // BLOCK_COLUMNS
     like = pointer_to(slots, zero)
@@ -228,6 +277,14 @@ def weight_gradients(
             break
         p, block = task // (x_blocks + h_blocks), task % (x_blocks + h_blocks)
         first, last = offsets[p * (steps + 1)], offsets[p * (steps + 1) + steps]
+        if block < x_blocks and ids:
+            column = block * BLOCK_COLUMNS
+            out = advance(pointer_to(grad_ih, zero), p * inputs * grad_ih_row + column)
+            dz = advance(like, first * slots_row + column)
+            count = min(BLOCK_COLUMNS, x_columns - column)
+            rows_of_x = advance(indices_at(x), 0 if x_shared else first)
+            add_by_id(rows_of_x, last - first, dz, slots_row, out, grad_ih_row, inputs, count)
+            continue
         if block < x_blocks:
             column, columns, inner, out_row = block * BLOCK_COLUMNS, x_columns, inputs, grad_ih_row
             operand = advance(pointer_to(x, zero), (0 if x_shared else first) * inputs)
@@ -252,15 +309,15 @@ def weight_gradients(
 
 def backward(
     counters, population, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first,
-    slots_row, state_row, state_count, vector_count, kept_plane, reverse, x_shared, want_x, want_weights, grad_x_row,
-    sums_row, grad_ih_row, grad_hh_row, x, weight_ih, weight_hh, panels_x, panels_h, vectors, offsets, grad_state,
-    slots, kept, grad_output, sums, grad_x, grad_ih, grad_hh, blocks, zeros, matmul, cell_function, zero,
+    slots_row, state_row, state_count, vector_count, kept_plane, reverse, ids, x_shared, want_x, want_weights,
+    grad_x_row, sums_row, grad_ih_row, grad_hh_row, x, weight_ih, weight_hh, panels_x, panels_h, vectors, offsets,
+    grad_state, slots, kept, grad_output, sums, grad_x, grad_ih, grad_hh, blocks, zeros, matmul, cell_function, zero,
 ):  # fmt: skip
     """The gradients of everything, from the buffers that `forward` kept; slots and grad_state are overwritten."""
     counters, offsets = indices_at(counters), indices_at(offsets)
     prepare(
         counters, population, x_columns, h_columns, h_first, inputs, units, slots_row, weight_ih, weight_hh, 0, 0,
-        panels_x, panels_h, 0, False, zero,
+        panels_x, panels_h, 0, False, ids, zero,
     )  # fmt: skip
     through_time(
         counters, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
@@ -269,6 +326,6 @@ def backward(
     )  # fmt: skip
     if want_weights:
         weight_gradients(
-            counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, x_shared,
+            counters, population, steps, inputs, units, x_columns, h_columns, h_first, slots_row, ids, x_shared,
             grad_ih_row, grad_hh_row, offsets, slots, x, kept, grad_ih, grad_hh, blocks, zeros, matmul, zero,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ..cell import Cell
 from ..derive.reference import step
@@ -21,6 +22,8 @@ def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
         output, state = run(_as_population(problem))
         return output.squeeze(0), tuple(s.squeeze(0) for s in state)
     cell, x, weights, sizes = problem.cell, problem.x, problem.weights, problem.sizes
+    if problem.ids:
+        x = one_hot(x, sizes.inputs).to(problem.dtype)
     zeros = x.new_zeros(sizes.population, sizes.batch, sizes.units)
     state = problem.state or tuple(zeros for _ in cell.states)
     advance = step(cell)
