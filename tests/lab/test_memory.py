@@ -76,7 +76,7 @@ def test_the_seed_decides_the_data_and_the_weights(tmp_path):
         memory.run(replace(settings, seed=seed), tmp_path / name)
         losses[name] = read_record(History, tmp_path / name / "srn-4" / "history.json").train_loss
     assert losses["a"] == losses["b"] != losses["c"]
-    first, second = (memory.load(replace(SMALL, seed=seed), 4).train.digits for seed in (0, 1))
+    first, second = (memory.load(replace(SMALL, seed=seed), 4).train.inputs for seed in (0, 1))
     assert not torch.equal(first, second)
 
 
@@ -174,7 +174,7 @@ def test_data_of_ones_own(tmp_path):
     data = DigitSum.generate(4, seed=99)
     data.write(tmp_path / "data" / "4")
     settings = replace(SMALL, cells=("srn",), lengths=(4,), data=str(tmp_path / "data"))
-    assert torch.equal(memory.load(settings, 4).train.digits, data.train.digits)
+    assert torch.equal(memory.load(settings, 4).train.inputs, data.train.inputs)
     assert memory.run(settings, tmp_path / "run")[0].steps == 76
     data.write(tmp_path / "data" / "6")
     with pytest.raises(DataError, match="6 holds sequences of length 4, not 6"):

@@ -24,32 +24,32 @@ def test_structure(length, copies):
     data = DigitSum.generate(length, copies, seed=5)
     assert data.length == length
     for name, count in zip(SPLITS, (copies, 1, 1), strict=True):
-        digits, labels = getattr(data, name)
-        assert digits.dtype == labels.dtype == torch.int64
-        assert digits.shape == (100 * count, length)
-        assert labels.shape == (100 * count,)
-        pairs = Counter((a, b) for a, b in digits[:, :2].tolist())
+        inputs, targets = getattr(data, name)
+        assert inputs.dtype == targets.dtype == torch.int64
+        assert inputs.shape == (100 * count, length)
+        assert targets.shape == (100 * count,)
+        pairs = Counter((a, b) for a, b in inputs[:, :2].tolist())
         assert pairs == {(a, b): count for a in range(10) for b in range(10)}
-        assert torch.equal(labels, digits[:, 0] + digits[:, 1])
-        assert ((digits >= 0) & (digits <= 9)).all()
-        assert ((digits[:, 2:] != 0).sum(dim=1) <= 1).all()
+        assert torch.equal(targets, inputs[:, 0] + inputs[:, 1])
+        assert ((inputs >= 0) & (inputs <= 9)).all()
+        assert ((inputs[:, 2:] != 0).sum(dim=1) <= 1).all()
 
 
 def test_position_and_digit_are_uniform():
-    tail = DigitSum.generate(7, copies=200).train.digits[:, 2:]
+    tail = DigitSum.generate(7, copies=200).train.inputs[:, 2:]
     shares = torch.tensor([(tail == digit).sum(dim=0).tolist() for digit in range(1, 10)]) / len(tail)
     assert (shares - 1 / 50).abs().max() < 0.006  # 5 positions, 10 digits; five standard deviations of 20,000 draws
 
 
 def test_the_same_seed_gives_the_same_data_for_ever():
     data = DigitSum.generate(5)
-    assert [getattr(data, name).digits[67].tolist() for name in SPLITS] == [
+    assert [getattr(data, name).inputs[67].tolist() for name in SPLITS] == [
         [2, 2, 7, 0, 0],
         [6, 7, 0, 0, 4],
         [6, 7, 0, 9, 0],
     ]
     data = DigitSum.generate(8, copies=2, seed=12345)
-    assert [getattr(data, name).digits[99].tolist() for name in SPLITS] == [
+    assert [getattr(data, name).inputs[99].tolist() for name in SPLITS] == [
         [4, 9, 0, 9, 0, 0, 0, 0],
         [9, 9, 0, 0, 0, 0, 5, 0],
         [9, 9, 0, 0, 0, 0, 2, 0],
@@ -61,7 +61,7 @@ def test_streams_are_independent():
     for length, seed in ((20, 0), (20, 1), (21, 0)):
         data = DigitSum.generate(length, copies=1, seed=seed)
         for name in SPLITS:
-            tails[length, seed, name] = getattr(data, name).digits[:, 2:20]
+            tails[length, seed, name] = getattr(data, name).inputs[:, 2:20]
     for key, tail in tails.items():
         for other, second in tails.items():
             assert key == other or (tail == second).all(dim=1).float().mean() < 0.3, (key, other)
@@ -108,7 +108,7 @@ def test_windows_line_ends_are_read(tmp_path):
     data.write(tmp_path)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert torch.equal(DigitSum.read(tmp_path).train.digits, data.train.digits)
+    assert torch.equal(DigitSum.read(tmp_path).train.inputs, data.train.inputs)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class Recipe:
 
 
 class Task(ABC):
-    """A family of sequences, one problem for every length.
+    """A family of sequences, one problem for every length: the steps of a sequence, unless the task says otherwise.
 
     Attributes:
         name: on the command line.
@@ -82,11 +82,11 @@ class Task(ABC):
 
     @abstractmethod
     def chance(self, length: int) -> float:
-        """The metric of the best answer that looks at nothing in the sequence."""
+        """The metric of the best answer that is the same whatever the sequence: what any network has to beat."""
 
     @abstractmethod
     def sample(self, length: int, count: int, seed: tuple[int, ...]) -> Examples:
-        """`count` fresh examples; equal seeds give equal examples, for ever.
+        """`count` fresh examples; equal seeds give equal examples, for ever, and other seeds others.
 
         Raises:
             DataError: a length below `shortest`, a count below 1, or a negative seed.
@@ -106,5 +106,5 @@ class Task(ABC):
             raise DataError(f"length {length} is too short for {self.name}: it takes at least {self.shortest}")
         if count < 1:
             raise DataError(f"the count of examples is {count}; it must be at least 1")
-        if min(seed) < 0:
+        if min(seed, default=0) < 0:
             raise DataError(f"the seed is {min(seed)}; it must be 0 or more")
