@@ -3,8 +3,9 @@
 from .embedding import Embedding, OneHotEmbedding
 from .initialisation import xavier_initialise
 from .layers import GRU, LSTM, RNN, SRN
-from .patterns import SequenceClassifier
+from .patterns import SequenceClassifier, SequenceTagger
 from .pooling import last_state, masked_mean
+from .population import Population
 from .recurrent import Recurrent
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "SRN",
     "Embedding",
     "OneHotEmbedding",
+    "Population",
     "Recurrent",
     "SequenceClassifier",
+    "SequenceTagger",
     "last_state",
     "masked_mean",
     "xavier_initialise",

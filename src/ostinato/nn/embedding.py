@@ -5,9 +5,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import Embedding
-from torch.nn.functional import one_hot
+from torch.nn.functional import embedding, one_hot
 
-__all__ = ["Embedding", "OneHotEmbedding"]
+from ..errors import ShapeError
+
+__all__ = ["Embedding", "OneHotEmbedding", "look_up"]
+
+
+def look_up(table: Tensor, ids: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows [..., M] of a table [N, M] by ids [...], or rows [P, ..., M] of tables [P, N, M] by ids [P or 1, ...].
+
+    The row `padding_idx` gets no gradient.
+
+    Raises:
+        IndexError: an id that is no row of the table.
+        ShapeError: the same, of several tables.
+    """
+    if table.dim() == 2:
+        return embedding(ids, table, padding_idx)
+    networks, size = table.shape[:2]
+    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < size:
+        raise ShapeError(f"the ids are from {int(ids.min())} to {int(ids.max())}; a table has {size} rows")
+    first = torch.arange(0, networks * size, size, device=ids.device).view(-1, *[1] * (ids.dim() - 1))
+    vectors = embedding(ids + first, table.flatten(0, 1))
+    if padding_idx is None:
+        return vectors
+    return torch.where((ids == padding_idx).unsqueeze(-1), vectors.detach(), vectors)
 
 
 class OneHotEmbedding(Embedding):

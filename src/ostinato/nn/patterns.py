@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,15 +10,16 @@ from torch.nn import Embedding, Linear, Module
 
 from ..cell import Cell
 from ..errors import ShapeError
-from .recurrent import Bias, Recurrent
+from .recurrent import Bias, Lengths, Recurrent
+from .stacked import StackedEmbedding
 
 
 class SequenceClassifier(Module):
     """A sequence of ids to one of `num_classes`: embedding, recurrent layers, one vector, a linear layer.
 
     Args:
-        num_embeddings: ids go from 0 to `num_embeddings` - 1.
-        num_classes: C, the classes.
+        num_embeddings: ids go from 0 to `num_embeddings` - 1; None: the input is vectors of `embedding_dim` already.
+        num_classes: C, the classes; of a regression, the numbers.
         pooling: the one vector is the "last" state (of both directions, if there are two) or the "mean" of the outputs.
         padding_idx: an id whose vector is zero and stays so.
         others: see `Recurrent`.
@@ -27,7 +27,7 @@ class SequenceClassifier(Module):
 
     def __init__(
         self,
-        num_embeddings: int,
+        num_embeddings: int | None,
         num_classes: int,
         *,
         cell: Cell | str = "lstm",
@@ -45,7 +45,8 @@ class SequenceClassifier(Module):
         if pooling not in ("last", "mean"):
             raise ValueError(f"pooling is {pooling!r}; it must be 'last' or 'mean'")
         self.pooling = pooling
-        self.embedding = Embedding(num_embeddings, embedding_dim, padding_idx)
+        self.padding_idx = padding_idx
+        self.embedding = None if num_embeddings is None else Embedding(num_embeddings, embedding_dim, padding_idx)
         self.recurrent = Recurrent(
             cell,
             embedding_dim,
@@ -58,24 +59,61 @@ class SequenceClassifier(Module):
         )
         self.linear = Linear(hidden_size * (2 if bidirectional else 1), num_classes)
 
-    def forward(self, tokens: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Logits [B, C] of ids [B, T] int64, of which the first `lengths` [B] count (all if None).
+    def forward(self, tokens: Tensor, lengths: Lengths | None = None) -> Tensor:
+        """Logits [B, C] of ids [B, T] int64 (or vectors [B, T, M]), of which the first `lengths` [B] count, or all.
+
+        In a `Population` each has an axis P before the others: [P, B, C] of [P or 1, B, T].
 
         Raises:
             ShapeError: shapes that do not fit, or a length outside 0 to T.
         """
-        if tokens.dim() != 2:
-            raise ShapeError(f"tokens is {list(tokens.shape)}; it must be [B, T]")
-        time_major = self.embedding(tokens.t())  # ids are transposed, being smaller than vectors
-        output, state = self.recurrent(time_major, lengths=lengths)
+        output, state = self._run(tokens, lengths)
         if self.pooling == "mean":
             return self.linear(_mean(output, lengths))
         h = state[0] if isinstance(state, tuple) else state
-        return self.linear(torch.cat((h[-2], h[-1]), dim=-1) if self.recurrent.bidirectional else h[-1])
+        if self.recurrent.bidirectional:
+            return self.linear(torch.cat((h[..., -2, :, :], h[..., -1, :, :]), dim=-1))
+        return self.linear(h[..., -1, :, :])
+
+    def _run(self, tokens: Tensor, lengths: Lengths | None) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
+        """Embedding and recurrent layers: output [T, B, D] and final states."""
+        if self.embedding is None:
+            axes, time_major = "B, T, M", tokens.transpose(-3, -2) if tokens.dim() > 2 else tokens
+        else:
+            axes, time_major = "B, T", tokens.mT if tokens.dim() > 1 else tokens
+        if tokens.dim() != len(axes.split(", ")) + (self.recurrent.population is not None):
+            lead = "" if self.recurrent.population is None else "P, "
+            raise ShapeError(f"tokens is {list(tokens.shape)}; it must be [{lead}{axes}]")
+        if self.embedding is None:
+            return self.recurrent(time_major, lengths=lengths)
+        if self.padding_idx is None and _is_table(self.embedding):
+            return self.recurrent(time_major, lengths=lengths, table=self.embedding.weight)
+        return self.recurrent(self.embedding(time_major), lengths=lengths)
 
 
-def _mean(output: Tensor, lengths: Tensor | Sequence[int] | None) -> Tensor:
+class SequenceTagger(SequenceClassifier):
+    """A sequence of ids to a class at every step: a `SequenceClassifier` whose linear layer looks at each step.
+
+    There is no pooling, and with two directions a step sees both sides of itself.
+    """
+
+    def forward(self, tokens: Tensor, lengths: Lengths | None = None) -> Tensor:
+        """Logits [B, T, C] of ids [B, T] int64 (or vectors [B, T, M]); those past a length mean nothing.
+
+        In a `Population`, [P, B, T, C] of [P or 1, B, T].
+        """
+        output, _ = self._run(tokens, lengths)
+        return self.linear(output.transpose(-3, -2))
+
+
+def _is_table(embedding: Module) -> bool:
+    """Whether an embedding does nothing but look up, and nobody listens to what it finds."""
+    listening = embedding._forward_hooks or embedding._forward_pre_hooks or embedding._backward_hooks
+    return type(embedding) in (Embedding, StackedEmbedding) and not listening
+
+
+def _mean(output: Tensor, lengths: Lengths | None) -> Tensor:
     """`masked_mean` of [T, B, D] without its mask: a recurrent layer leaves zeros past a length."""
     if lengths is None:
-        return output.sum(dim=0) / max(len(output), 1)
-    return output.sum(dim=0) / torch.as_tensor(lengths, device=output.device).clamp(min=1).unsqueeze(1)
+        return output.sum(dim=-3) / max(output.shape[-3], 1)
+    return output.sum(dim=-3) / torch.as_tensor(lengths, device=output.device).clamp(min=1).unsqueeze(-1)

@@ -1,6 +1,7 @@
 """Recurrent layers of any cell, with the parameters, names and results of torch.nn's.
 
-Symbols: B batch, T steps, M `input_size`, D `hidden_size`, L `num_layers`, N directions (2 if bidirectional), G gates.
+Symbols: B batch, T steps, M `input_size`, D `hidden_size`, L `num_layers`, N directions (2 if bidirectional), G gates,
+P networks of a population.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..cell import Cell
 from ..cells import find
 from ..errors import ShapeError
 from ..scan import Weights, scan
+from .embedding import look_up
 
 Bias = bool | Literal["single"]
 States = tuple[Tensor, ...]
@@ -43,6 +45,7 @@ class Recurrent(Module):
 
     Attributes:
         ran_on: the backend of the last forward pass; empty before the first.
+        population: P if this is a layer of a `Population`, where everything has an axis P before the others; else None.
 
     Parameters of layer k, with the suffix `_reverse` for the backward direction:
         weight_ih_l{k}: [G*D, M], or [G*D, N*D] for k > 0; a block of D rows for every gate.
@@ -85,6 +88,7 @@ class Recurrent(Module):
         self.bidirectional = bidirectional
         self.backend = backend
         self.ran_on = ""
+        self.population: int | None = None
         # Names of the parameters in the order of `Weights`, for every direction of every layer.
         self._names = tuple(
             tuple(self._register(f"_l{k}{suffix}", k, device, dtype) for suffix in ("", "_reverse")[: self._directions])
@@ -141,11 +145,15 @@ class Recurrent(Module):
         hx: Tensor | States | None = None,
         *,
         lengths: Lengths | None = None,
+        table: Tensor | None = None,
     ) -> tuple[Tensor | PackedSequence, Tensor | States]:
         """Run the layers over a batch of sequences.
 
         Args:
-            input: [T, B, M], [B, T, M] if `batch_first`, [T, M] for a single sequence, or a PackedSequence.
+            input: [T, B, M], [B, T, M] if `batch_first`, [T, M] for a single sequence, or a PackedSequence; of a
+                population [P, T, B, M], [1, T, B, M] if all share it, or [P or 1, B, T, M].
+            table: [K, M] ([P, K, M] of a population); then `input` holds ids of its rows, int64 [T, B] or [B, T].
+                A table of fewer rows than there are steps is multiplied by the weights once, instead of every step.
             hx: initial states [L*N, B, D] each ([L*N, D] for a single sequence), zeros if None: a tensor for a cell
                 with one state, else a tuple of them in the order of `cell.states`, (h, c) for an LSTM.
             lengths: [B], the steps of each sequence; past them the output is 0 and the state stands still.
@@ -159,13 +167,28 @@ class Recurrent(Module):
         """
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths)
+        if table is not None:
+            return self._forward_ids(input, table, hx, lengths)
         self._check_features(input, lengths)
         if input.dim() == 2:
             return self._forward_single(input, hx)
-        x = input.transpose(0, 1) if self.batch_first else input
-        states = None if hx is None else self._check_states(hx, (x.shape[1],))
+        x = input.transpose(-3, -2) if self.batch_first else input
+        states = None if hx is None else self._check_states(hx, (x.shape[-2],))
         output, final = self._run(x, states, lengths)
-        return output.transpose(0, 1) if self.batch_first else output, self._as_hx(final)
+        return output.transpose(-3, -2) if self.batch_first else output, self._as_hx(final)
+
+    def _forward_ids(
+        self, ids: Tensor, table: Tensor, hx: Tensor | States | None, lengths: Lengths | None
+    ) -> tuple[Tensor, Tensor | States]:
+        """Rows of a table: looked up, or left as ids for a scan that finds their products in a smaller table."""
+        self._check_ids(ids, table)
+        x = ids.mT if self.batch_first else ids
+        states = None if hx is None else self._check_states(hx, (x.shape[-1],))
+        if table.shape[-2] < x.shape[-2] * x.shape[-1]:
+            output, final = self._run(x, states, lengths, table)
+        else:
+            output, final = self._run(look_up(table, x), states, lengths)
+        return output.transpose(-3, -2) if self.batch_first else output, self._as_hx(final)
 
     def _forward_single(self, input: Tensor, hx: Tensor | States | None) -> tuple[Tensor, Tensor | States]:
         """One sequence [T, M] without a batch axis."""
@@ -179,6 +202,8 @@ class Recurrent(Module):
         """Sorted by length inside, as a PackedSequence is; the states in the order of the caller outside."""
         if lengths is not None:
             raise ShapeError("lengths must be None for a PackedSequence, which carries its own")
+        if self.population is not None:
+            raise ShapeError("a population takes padded sequences with lengths, not a PackedSequence")
         data, batch_sizes, sorted_indices, unsorted_indices = input
         if data.dim() != 2:
             raise ShapeError(
@@ -192,13 +217,15 @@ class Recurrent(Module):
         output = PackedSequence(packed.data, packed.batch_sizes, sorted_indices, unsorted_indices)
         return output, self._as_hx(_select(final, unsorted_indices))
 
-    def _run(self, x: Tensor, states: States | None, lengths: Lengths | None) -> tuple[Tensor, States]:
-        """Every layer over x [T, B, M]; output [T, B, N*D] and final states [L*N, B, D]."""
+    def _run(
+        self, x: Tensor, states: States | None, lengths: Lengths | None, table: Tensor | None = None
+    ) -> tuple[Tensor, States]:
+        """Every layer over x [T, B, M], or ids of a table; output [T, B, N*D] and final states [L*N, B, D]."""
         if lengths is not None:
             lengths = torch.as_tensor(lengths)
         initial: Iterator[States | None] = itertools.repeat(None)
         if states is not None:
-            initial = zip(*(s.unbind() for s in states), strict=True)
+            initial = zip(*(s.unbind(-3) for s in states), strict=True)
         final, backend = [], self.ran_on
         for layer, directions in enumerate(self._names):
             if layer and self.training and self.dropout:
@@ -206,7 +233,10 @@ class Recurrent(Module):
             outputs = []
             for direction, names in enumerate(directions):
                 weights = self._weights(names)
-                _check_dtype(x, weights)
+                if layer == 0 and table is not None:
+                    weights = weights._replace(weight_ih=weights.weight_ih @ table.mT)
+                else:
+                    _check_dtype(x, weights)
                 output, state, backend = scan(
                     self.cell,
                     x,
@@ -222,8 +252,8 @@ class Recurrent(Module):
         if backend != self.ran_on:
             self.ran_on = backend
         if len(final) == 1:
-            return x, tuple(s.unsqueeze(0) for s in final[0])
-        return x, tuple(torch.stack(rows) for rows in zip(*final, strict=True))
+            return x, tuple(s.unsqueeze(-3) for s in final[0])
+        return x, tuple(torch.stack(rows, dim=-3) for rows in zip(*final, strict=True))
 
     def _weights(self, names: tuple[str, ...]) -> Weights:
         """The parameters of one direction of one layer, without the slow `Module.__getattr__`."""
@@ -239,11 +269,29 @@ class Recurrent(Module):
 
     def _check_features(self, input: Tensor, lengths: Lengths | None) -> None:
         shape, M = input.shape, self.input_size
-        if len(shape) not in (2, 3) or shape[-1] != M:
+        if self.population is not None:
+            if len(shape) != 4 or shape[-1] != M or shape[0] not in (1, self.population):
+                axes = f"B, T, {M}" if self.batch_first else f"T, B, {M}"
+                raise ShapeError(
+                    f"input is {list(shape)}; for a population of {self.population} it must be "
+                    f"[{self.population}, {axes}], or [1, {axes}] for all of them"
+                )
+        elif len(shape) not in (2, 3) or shape[-1] != M:
             batched = f"[B, T, {M}]" if self.batch_first else f"[T, B, {M}]"
             raise ShapeError(f"input is {list(shape)}; it must be {batched}, or [T, {M}] for a single sequence")
         if len(shape) == 2 and lengths is not None:
             raise ShapeError(f"lengths must be None for a single sequence (input {list(shape)}): cut the input instead")
+
+    def _check_ids(self, ids: Tensor, table: Tensor) -> None:
+        lead = () if self.population is None else (self.population,)
+        rows = table.shape[-2] if table.dim() > 1 else 0
+        if table.shape != (*lead, rows, self.input_size):
+            raise ShapeError(f"table is {list(table.shape)}; it must be {_named(*lead, 'K', self.input_size)}")
+        if ids.dtype != torch.int64 or ids.dim() != 2 + len(lead) or (lead and ids.shape[0] not in (1, *lead)):
+            axes = ("B", "T") if self.batch_first else ("T", "B")
+            raise ShapeError(
+                f"ids are {list(ids.shape)} of {ids.dtype}; they must be {_named(*lead, *axes)} of torch.int64"
+            )
 
     def _check_states(self, hx: Tensor | States, batch: tuple[int, ...]) -> States:
         """`hx` as a tuple of [L*N, *batch, D]."""
@@ -253,12 +301,17 @@ class Recurrent(Module):
             wanted = "a tensor" if len(names) == 1 else f"a tuple ({', '.join(names)})"
             got = f"a tensor {list(hx.shape)}" if isinstance(hx, Tensor) else f"{len(states)} tensor(s) in a tuple"
             raise ShapeError(f"hx is {got}; for cell '{self.cell}' it must be {wanted}")
-        shape = (self.num_layers * self._directions, *batch, self.hidden_size)
-        meaning = f"[num_layers * directions, {'B, ' if batch else ''}D]"
+        lead = () if self.population is None else (self.population,)
+        shape = (*lead, self.num_layers * self._directions, *batch, self.hidden_size)
+        meaning = f"[{'P, ' if lead else ''}num_layers * directions, {'B, ' if batch else ''}D]"
         for name, state in zip(names, states, strict=True):
             if state.shape != shape:
                 raise ShapeError(f"initial state {name} is {list(state.shape)}; it must be {meaning} = {list(shape)}")
         return states
+
+
+def _named(*axes: object) -> str:
+    return f"[{', '.join(map(str, axes))}]"
 
 
 def _check_sizes(**sizes: int) -> None:
