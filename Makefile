@@ -21,6 +21,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.layers
+	$(BIN)/python -m benchmarks.training
 
 clean:
 	rm -rf $(VENV) runs/demo build dist

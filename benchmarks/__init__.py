@@ -1,1 +1,1 @@
-"""What is timed, and against whom. `python -m benchmarks.layers` prints the tables."""
+"""What is timed, and against whom. `python -m benchmarks.layers` (or `.training`) prints the tables."""

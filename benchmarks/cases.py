@@ -29,6 +29,7 @@ class Result:
         at_least: the required ratio, None where nothing is required.
         flops: our operations a second, those of the matrix products alone; None of memory.
         ours_rounds, theirs_rounds: what the medians are taken of; one round shows one of each.
+        networks: how many of ours are trained as one; times and operations are those of one of them.
     """
 
     layer: str
@@ -43,6 +44,7 @@ class Result:
     flops: float | None = None
     ours_rounds: tuple[float, ...] = ()
     theirs_rounds: tuple[float, ...] = ()
+    networks: int = 1
 
     @property
     def short(self) -> bool:

@@ -14,7 +14,9 @@ import ostinato.nn
 from .own_cell import EagerBounded, bounded
 from .requirements import Shape
 
-Mode = Literal["forward + backward", "inference"]
+Mode = Literal["forward + backward", "inference", "training step"]
+
+#: What a layer alone can do.
 MODES: tuple[Mode, ...] = ("forward + backward", "inference")
 
 OURS = {"LSTM": ostinato.nn.LSTM, "GRU": ostinato.nn.GRU, "SRN": ostinato.nn.SRN}

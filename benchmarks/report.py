@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import platform
+import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Report:
         peak: operations a second of a large float32 product by torch.
         difference: the largest that the comparisons found.
         notes: what is missing, and why.
+        tolerance: of the comparisons.
     """
 
     results: Sequence[Result]
@@ -35,6 +37,7 @@ class Report:
     peak: float
     difference: float
     notes: Sequence[str] = ()
+    tolerance: float = TOLERANCE
 
     @property
     def short(self) -> list[Result]:
@@ -43,7 +46,7 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Every table that there are figures for."""
-        for table in (self._layers(), self._own_cell(), self._memory()):
+        for table in (self._layers(), self._own_cell(), self._memory(), self._training()):
             if table.row_count:
                 console.print(table)
         console.print(
@@ -51,14 +54,15 @@ class Report:
             f"{self.threads} thread(s) of {_cpu()}; "
             f"'of peak': products / time / {self.peak / 1e9:.0f} GFLOP/s, torch's own on a large product. "
             f"All numbers were compared first: the largest difference is {self.difference:.1g} of the largest number, "
-            f"the tolerance {TOLERANCE:g}.",
+            f"the tolerance {self.tolerance:g}.",
             soft_wrap=True,
         )
         for note in self.notes:
             console.print(note, soft_wrap=True)
         for result in self.short:
+            networks = f", {result.networks} networks" if result.networks > 1 else ""
             console.print(
-                f"[red]short[/]: {result.layer} {result.shape}, {result.what} against {result.peer}: "
+                f"[red]short[/]: {result.layer} {result.shape}{networks}, {result.what} against {result.peer}: "
                 f"{result.ratio:.2f}, at least {result.at_least:.2f} is required",
                 soft_wrap=True,
             )
@@ -105,6 +109,25 @@ class Report:
             )
         return table
 
+    def _training(self) -> Table:
+        table = _table("One training step: µs of one network out of so many that are trained as one, against another's")
+        for name in ("networks", "µs", "of peak"):
+            table.add_column(name, justify="right")
+        table.add_column("against")
+        for name in ("µs", "ratio", "middle half", "needed"):
+            table.add_column(name, justify="right")
+        seen = ""
+        for result in (r for r in self.results if r.what == "training step"):
+            if result.layer != seen:
+                table.add_section()
+                seen = result.layer
+            ratio, needed = _judged(result, digits=2 if result.ratio < 10 else 1)
+            table.add_row(
+                *(result.layer, result.shape, str(result.networks), _number(result.ours), self._of_peak(result)),
+                *(result.peer, _number(result.theirs), ratio, _middle_half(result), needed),
+            )
+        return table
+
     def _of(self, peer: str, what: str, like: Result | None = None) -> list[Result]:
         found = [r for r in self.results if (r.peer, r.what) == (peer, what)]
         return [r for r in found if like is None or (r.layer, r.shape) == (like.layer, like.shape)]
@@ -119,9 +142,9 @@ class Report:
             "threads": self.threads,
             "cpu": _cpu(),
             "python": platform.python_version(),
-            "versions": {name: _version(name) for name in ("ostinato", "torch", "numba", "paddlepaddle")},
+            "versions": {name: _version(name) for name in ("ostinato", "torch", "numba", "jax", "paddlepaddle")},
             "peak_gflops": self.peak / 1e9,
-            "tolerance": TOLERANCE,
+            "tolerance": self.tolerance,
             "largest_difference": self.difference,
             "notes": list(self.notes),
             "results": [dataclasses.asdict(result) | {"short": result.short} for result in self.results],
@@ -148,6 +171,15 @@ def _judged(result: Result, *, inverse: bool = False, digits: int = 1) -> tuple[
     needed = 1 / result.at_least if inverse else result.at_least
     mark = "[red]✗ short[/]" if result.short else "[green]✓[/]"
     return f"{ratio:.{digits}f}", f"{needed:.1f} {mark}"
+
+
+def _middle_half(result: Result) -> str:
+    """The quartiles of the ratios of rounds; nothing where the two were not timed in turn."""
+    if len(result.ours_rounds) != len(result.theirs_rounds):
+        return ""
+    ratios = [theirs / ours for ours, theirs in zip(result.ours_rounds, result.theirs_rounds, strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{_number(low)}-{_number(high)}"
 
 
 def _number(value: float) -> str:

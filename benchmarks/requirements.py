@@ -42,3 +42,15 @@ BUILT_IN: dict[Shape, float] = dict.fromkeys(SHAPES, 1 / 1.2)
 
 #: Peak memory of forward + backward against the layer of torch.nn.
 MEMORY: dict[Shape, float] = {HUGE: 1.0}
+
+#: Networks that are trained as one.
+POPULATIONS = 16, 64
+
+#: One training step of one network out of a population of ours, against one network of theirs. One out of 64 costs no
+#: more than one out of 16.
+TRAINING: dict[tuple[int, str], float] = {
+    (16, "torch.nn"): 10.0,
+    (16, "JAX"): 2.5,
+    (16, "course's own"): 150.0,
+    (64, "population of 16"): 1.0,
+}

@@ -1,0 +1,1 @@
+"""One training step of small networks, by the population. `python -m benchmarks.training` prints the tables."""
