@@ -71,9 +71,7 @@ class Digits(Task):
 
     def check(self, length: int, count: int, seed: tuple[int, ...]) -> None:
         if length != PIXELS:
-            raise DataError(
-                f"length {length} is not one of {self.name}: an image has {PIXELS} pixels, so it is always that"
-            )
+            raise DataError(f"length {length} is not possible for {self.name}: an image has {PIXELS} pixels")
         super().check(length, count, seed)
 
 

@@ -36,7 +36,7 @@ class MQAR(Task):
     num_embeddings = FILLER + 1
     outputs = VALUES
     every_step = True
-    lengths = (12, 16, 32, 64)
+    lengths = (16, 32, 64)
     shortest = 3 * PAIRS
     recipe = Recipe(steps=10000, hidden_size=64, learning_rate=3e-3)
 
