@@ -1,11 +1,15 @@
-"""Figures as Vega-Lite descriptions of tables; PNG and SVG are drawn without a browser and without a network."""
+"""How every figure looks, and how it is drawn: PNG and SVG without a browser and without a network."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
+from math import inf
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -28,7 +32,7 @@ def accuracy_chart(table: pl.DataFrame) -> alt.TopLevelMixin:
     """
     test = _accuracy_panel(table, "test_accuracy", "Test accuracy")
     dev = _accuracy_panel(table, "dev_accuracy", "Dev accuracy, by which the model was chosen")
-    return _styled(alt.hconcat(test, dev, spacing=40))
+    return styled(alt.hconcat(test, dev, spacing=40))
 
 
 def _accuracy_panel(table: pl.DataFrame, column: str, title: str) -> alt.FacetChart | alt.LayerChart:
@@ -38,7 +42,7 @@ def _accuracy_panel(table: pl.DataFrame, column: str, title: str) -> alt.FacetCh
     domain = alt.Scale(domain=[left, right], nice=False)
     x = alt.X("length:Q", title="length of the sequence", scale=domain, axis=alt.Axis(values=lengths, grid=False))
     y = partial(alt.Y, title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
-    color = _colour(table, legend=None)
+    color = colour(table["cell"].unique(maintain_order=True).to_list(), legend=None)
     curves = alt.Chart(table).encode(x=x, y=y(column), color=color)
     ends = table.sort("length").unique("cell", keep="last", maintain_order=True)
     ends = ends.with_columns(height=pl.Series(spread(ends[column].to_list(), gap=0.06)))
@@ -66,13 +70,16 @@ def loss_chart(table: pl.DataFrame) -> alt.TopLevelMixin:
     top = max(3.2, table["dev_loss"].quantile(0.98) or 0.0)
     panels = [_loss_panel(part, top) for part in table.sort("length").partition_by("length")]
     title = alt.Title("Cross-entropy", subtitle="strong: dev; thin: training; dot: the model that was kept")
-    return _styled(alt.concat(*panels, columns=2 if len(panels) == 4 else 3, spacing=24, title=title))
+    return styled(alt.concat(*panels, columns=2 if len(panels) == 4 else 3, spacing=24, title=title))
 
 
 def _loss_panel(table: pl.DataFrame, top: float) -> alt.FacetChart | alt.LayerChart:
     x = alt.X("step:Q", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=4, format=",d", grid=False))
     scale = alt.Scale(domain=[0, top], clamp=True)
-    color = _colour(table, legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=4))
+    color = colour(
+        table["cell"].unique(maintain_order=True).to_list(),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=4),
+    )
     curves = alt.Chart(table).encode(x=x, color=color)
     dev = alt.Y("dev_loss:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
     best = alt.Chart(table.filter("best")).encode(x=x, y=dev, color=color)
@@ -83,12 +90,16 @@ def _loss_panel(table: pl.DataFrame, top: float) -> alt.FacetChart | alt.LayerCh
     ).properties(width=225, height=170, title=f"length {table['length'][0]}")
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread(heights: Sequence[float], gap: float, low: float = -inf, high: float = inf) -> list[float]:
     """The heights moved apart, so that labels at them are at least `gap` from each other, in their old order.
+
+    They stay between `low` and `high` if there is room for them all; if there is not, the lowest is at `low`.
 
     Example:
         >>> spread([0.5, 2.0, 0.5], gap=0.5)
         [0.25, 2.0, 0.75]
+        >>> spread([0.5, 2.0, 0.5], gap=0.5, low=0.5, high=1.5)
+        [0.5, 1.5, 1.0]
     """
     # Least squares: what is left when the gaps are taken off has to rise, so neighbours that fall share their mean.
     order = sorted(range(len(heights)), key=heights.__getitem__)
@@ -98,7 +109,8 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
         while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
             last = blocks.pop()
             blocks[-1] += last
-    rising = [fmean(block) for block in blocks for _ in block]
+    highest = high - (len(heights) - 1) * gap
+    rising = [max(low, min(highest, fmean(block))) for block in blocks for _ in block]
     moved = {i: rising[rank] + rank * gap for rank, i in enumerate(order)}
     return [moved[i] for i in range(len(heights))]
 
@@ -106,18 +118,25 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 def draw(chart: alt.TopLevelMixin, path: Path) -> str:
     """Write `path`.png, for slides, and `path`.svg; returns the SVG."""
     description = chart.to_json()
-    svg = vl_convert.vegalite_to_svg(description)
+    svg = re.sub(r' (d|transform)="[^"]*"', _rounded, vl_convert.vegalite_to_svg(description))
     write_atomically(path.with_suffix(".svg"), svg.encode())
     write_atomically(path.with_suffix(".png"), vl_convert.vegalite_to_png(description, scale=2))
     return svg
 
 
-def _colour(table: pl.DataFrame, legend: alt.Legend | None) -> alt.Color:
-    cells = table["cell"].unique(maintain_order=True).to_list()
-    return alt.Color("cell:N", scale=alt.Scale(domain=cells, range=PALETTE[: len(cells)]), legend=legend)
+def _rounded(geometry: re.Match[str]) -> str:
+    """A path or a place to the hundredth of a pixel: thousands of dots stay small."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", geometry[0])
 
 
-def _styled(chart: alt.HConcatChart | alt.ConcatChart) -> alt.TopLevelMixin:
+def colour(cells: Sequence[str], legend: alt.Legend | None = None, quiet: Sequence[str] = ()) -> alt.Color:
+    """A colour a cell, in the order of the palette, and grey for what is `quiet`."""
+    inks = [ink for ink, _ in zip(cycle(PALETTE), cells, strict=False)] + [QUIET] * len(quiet)
+    return alt.Color("cell:N", scale=alt.Scale(domain=[*cells, *quiet], range=inks), legend=legend)
+
+
+def styled(chart: Any) -> alt.TopLevelMixin:
+    """The chart with the fonts and colours of the library."""
     return (
         chart.configure(font=FONT, background="white", padding=12)
         .configure_view(stroke=None)

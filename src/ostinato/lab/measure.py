@@ -39,7 +39,8 @@ class Measure(NamedTuple):
     @property
     def goal(self) -> str:
         """The threshold in words."""
-        return f"{self.name} of at {'least' if self.higher_is_better else 'most'} {self.text(self.threshold)}"
+        name, side = ("an accuracy", "least") if self.metric == "accuracy" else ("a mean squared error", "most")
+        return f"{name} of at {side} {self.text(self.threshold)}"
 
     def solved(self, values: ArrayLike) -> np.ndarray:
         """Which of the values are good enough, as bool of the same shape; a NaN is not."""
@@ -53,6 +54,10 @@ class Measure(NamedTuple):
     def difference(self, value: float) -> str:
         """A difference of two values as it is printed, with its sign."""
         return f"{100 * value:+.1f}" if self.metric == "accuracy" else f"{value:+.2g}"
+
+    def gap(self, size: float) -> str:
+        """The size of a difference as it is printed."""
+        return f"{100 * size:.1f} points" if self.metric == "accuracy" else f"{size:.2g}"
 
     @property
     def unit(self) -> str:
