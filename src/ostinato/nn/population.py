@@ -78,12 +78,16 @@ class Population(Module):
         module.load_state_dict({name: tensor[index] for name, tensor in self.network.state_dict().items()})
         return module.train(self.training)
 
-    def keep(self, indices: Sequence[int] | Tensor) -> None:
+    def keep(self, indices: Sequence[int]) -> None:
         """Let all members but these go, in place; the parameters stay the same objects. Gradients are dropped."""
-        for parameter in self.network.parameters():
-            parameter.data = parameter.data[torch.as_tensor(indices, dtype=torch.int64, device=parameter.device)]
+        self.assign({name: parameter.detach()[list(indices)] for name, parameter in self.named_parameters()})
+
+    def assign(self, parameters: dict[str, Tensor]) -> None:
+        """Put other numbers in the place of all parameters, for as many members as there are in these."""
+        for name, parameter in self.named_parameters():
+            parameter.data = parameters[name].clone()
             parameter.grad = None
-        for module in self.network.modules():
+        for module in self.modules():
             if isinstance(module, Recurrent):
                 module.population = len(self)
 

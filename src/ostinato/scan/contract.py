@@ -11,7 +11,7 @@ the axis away everywhere.
     bias_ih, bias_hh       [P, Gx*D], [P, Gh*D], or None
     vectors                [P, D] each, in the order of `cell.vectors`
     state                  [P, B, D] each, in the order of `cell.states`
-    lengths                [B] or [P, B] whole numbers from 0 to T: past a length the state stands still, the output
+    lengths                [B] or [P or 1, B] whole numbers from 0 to T: past a length the state stands still, the output
                            is 0 and so is the gradient
     output                 [P, T, B, D]
 """
@@ -198,7 +198,7 @@ def _check_lengths(lengths: Tensor | None, sizes: Sizes) -> Tensor | None:
     if lengths.is_floating_point() or lengths.dtype == torch.bool or lengths.is_complex():
         raise ShapeError(f"lengths must be whole numbers, not {lengths.dtype}")
     population, steps, batch = sizes[:3]
-    if lengths.shape not in ((batch,), (population, batch)):
+    if lengths.shape not in ((batch,), (1, batch), (population, batch)):
         raise ShapeError(
             f"lengths is {list(lengths.shape)}; it must be [B] = [{batch}] or [P, B] = {[population, batch]}"
         )

@@ -1,18 +1,38 @@
-"""Train a model, look at it on dev examples now and then, keep the best."""
+"""Train a model or a population of models, look at it on dev examples now and then, keep the best."""
 
+from .batches import Batches, Epochs, Fresh
 from .checkpoint import load_weights, read_record, save_weights, write_record
+from .clipping import clip_member_norms
+from .member_metrics import accuracies, cross_entropies, evaluate_members, negated, squared_errors
 from .metrics import accuracy, evaluate
+from .population_runner import PopulationProgress, PopulationRunner
+from .rates import LearningRates
 from .runner import Evaluation, History, Progress, Runner
+from .training_state import MemberHistory, TrainingState
 
 __all__ = [
+    "Batches",
+    "Epochs",
     "Evaluation",
+    "Fresh",
     "History",
+    "LearningRates",
+    "MemberHistory",
+    "PopulationProgress",
+    "PopulationRunner",
     "Progress",
     "Runner",
+    "TrainingState",
+    "accuracies",
     "accuracy",
+    "clip_member_norms",
+    "cross_entropies",
     "evaluate",
+    "evaluate_members",
     "load_weights",
+    "negated",
     "read_record",
     "save_weights",
+    "squared_errors",
     "write_record",
 ]

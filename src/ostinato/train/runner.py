@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from torch.optim import Optimizer
 
 from ..errors import DataError
 from .checkpoint import save_weights, write_record
+from .interrupt import interrupts
 from .metrics import Criterion, Examples, accuracy, cut, evaluate
 
 
@@ -116,7 +114,7 @@ class Runner:
         start = time.perf_counter()
         self.model.train()
         try:
-            with _interrupts() as interrupted:
+            with interrupts() as interrupted:
                 for step, batch in enumerate(self._batches(train, epochs), start=1):
                     pending.append(self._step(batch, parameters))
                     if step % self.evaluate_every == 0 or step == steps:
@@ -165,26 +163,3 @@ def _collect(pending: list[Tensor], history: History) -> None:
     if pending:
         history.train_loss += torch.stack(pending).tolist()
         pending.clear()
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag to ask for; the second is a KeyboardInterrupt as ever.
-
-    Only the main thread hears signals, and a handler that somebody else has set stays.
-    """
-    pressed = threading.Event()
-
-    def press(*_: object) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    ours = threading.current_thread() is threading.main_thread()
-    if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, press)
-        try:
-            yield pressed.is_set
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-    else:
-        yield pressed.is_set
