@@ -48,20 +48,17 @@ def conclude(results: Sequence[Result], measure: Measure, chance: Mapping[int, f
 
 
 def _memory(grid: Grid) -> str:
-    """How far each cell remembers, and how many networks solved the task at each length."""
-    spans, counts = [], []
+    """How far each cell remembers."""
+    spans = []
     for cell, solved in zip(grid.cells, grid.solved, strict=True):
         span = statistics.memory_span(grid.lengths, solved)
         spans.append(f"{cell} {_span(span.length, grid)}")
         if span.interval is not None:
             low, high = (_span(end, grid) for end in span.interval)
             spans[-1] += f" (95% interval: {'the same' if low == high else f'{low} to {high}'})"
-        wins = [f"{np.nansum(row):.0f}/{np.sum(~np.isnan(row))}" for row in solved if not np.isnan(row).all()]
-        counts.append(f"{cell} {', '.join(wins)}")
     return (
         f"Memory span: {_join(spans)}. It is the longest length, of those run, that at least 90% of the seeds solve, "
-        f"as they do every shorter one; solved is {grid.measure.goal} on test. "
-        f"Networks that solved {_lengths(grid.lengths)}: {'; '.join(counts)}."
+        f"as they do every shorter one; solved is {grid.measure.goal} on test."
     )
 
 
@@ -92,17 +89,17 @@ def _two_cells(grid: Grid, table: pl.DataFrame) -> str:
     sentences = []
     for part in table.filter("shown").partition_by("better", maintain_order=True):
         gaps = [
-            f"{grid.measure.gap(abs(d))} at length {length} ({_interval(grid.measure, low, high, d)})"
+            f"{grid.measure.gap(abs(d))} ({_interval(grid.measure, low, high, d)}) at length {length}"
             for length, d, low, high in part.select("length", "difference", "low", "high").iter_rows()
         ]
         better, worse = part["better"][0], part["worse"][0]
-        sentences.append(f"{better} is better than {worse}, by {_join(gaps)}; {_p(part['adjusted'])}.")
+        sentences.append(f"{better} is better than {worse}, by {_join(gaps)}; {_p(part['adjusted'])}, 95% intervals.")
     rest = table.filter(~pl.col("shown") & pl.col("adjusted").is_not_null())
     if len(rest):
-        ends = [grid.measure.difference(end) for end in (min(rest["low"]), max(rest["high"]))]
+        ends = " to ".join(grid.measure.difference(end) for end in (min(rest["low"]), max(rest["high"])))
         sentences.append(
-            f"{_lengths(rest['length'], 'At')} no difference is shown; that does not make them equal: "
-            f"{rest['cell'][0]} minus {rest['other'][0]} may be anything from {ends[0]} to {ends[1]}{grid.measure.unit}."
+            f"{_lengths(rest['length'], 'At')} no difference is shown, which does not make them equal: the 95% intervals "
+            f"of {rest['cell'][0]} minus {rest['other'][0]} reach from {ends}{grid.measure.unit}."
         )
     return " ".join(sentences)
 
@@ -150,7 +147,8 @@ def _length(grid: Grid) -> str:
         sentences.append(
             f"There are too few seeds with a score at every length to test a trend for {_join(found['untested'])}."
         )
-    return " ".join(sentences)
+    test = "Page's trend test" if len(lengths) > 2 else "Sign-flip permutation test"
+    return f"{' '.join(sentences)} ({test} over the seeds, p-values adjusted for the number of cells.)"
 
 
 def _trend(scores: np.ndarray) -> statistics.Trend:
@@ -293,7 +291,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 def _interval(measure: Measure, low: float, high: float, sign: float) -> str:
     """An interval of a difference, seen from the better side."""
     ends = sorted((low, high)) if sign > 0 else sorted((-low, -high))
-    return f"95% interval {measure.difference(ends[0])} to {measure.difference(ends[1])}"
+    return f"{measure.difference(ends[0])} to {measure.difference(ends[1])}"
 
 
 def _p(p_values: Iterable[float]) -> str:

@@ -77,10 +77,10 @@ def mean(values: ArrayLike, bounds: tuple[float, float] = (-np.inf, np.inf)) -> 
     count = values.size
     if count < 2:
         estimate = float(values[0]) if count else np.nan
-        return Interval(estimate, np.nan, np.nan, count, "no interval: one value" if count else "no values")
+        return Interval(estimate, np.nan, np.nan, count, "none (one value)" if count else "none (no value)")
     estimate = float(values.mean())
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
-        return Interval(estimate, estimate, estimate, count, "no width: all values are equal")
+        return Interval(estimate, estimate, estimate, count, "without width (all values are equal)")
     if count < _FEWEST_TO_RESAMPLE:
         low, high = stats.t.interval(CONFIDENCE, count - 1, estimate, stats.sem(values))
         method = "Student's t"
@@ -102,7 +102,7 @@ def share(successes: int, count: int) -> Interval:
     if not 0 <= successes <= count:
         raise DataError(f"{successes} successes of {count}: there are from 0 successes to as many as trials")
     if not count:
-        return Interval(np.nan, np.nan, np.nan, 0, "no values")
+        return Interval(np.nan, np.nan, np.nan, 0, "none (no value)")
     interval = stats.binomtest(successes, count).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(successes / count, float(interval.low), float(interval.high), count, "Wilson")
 
