@@ -29,7 +29,7 @@ class Report:
         peak: operations a second of a large float32 product by torch.
         difference: the largest that the comparisons found.
         notes: what is missing, and why.
-        tolerance: of the comparisons.
+        tolerance, difference_of: what the comparisons allow, and what it and `difference` are a share of.
     """
 
     results: Sequence[Result]
@@ -38,6 +38,7 @@ class Report:
     difference: float
     notes: Sequence[str] = ()
     tolerance: float = TOLERANCE
+    difference_of: str = "the largest number"
 
     @property
     def short(self) -> list[Result]:
@@ -53,8 +54,8 @@ class Report:
             f"ratio = theirs / ours, the median of rounds taken in turn (Paddle: timed alone). "
             f"{self.threads} thread(s) of {_cpu()}; "
             f"'of peak': products / time / {self.peak / 1e9:.0f} GFLOP/s, torch's own on a large product. "
-            f"All numbers were compared first: the largest difference is {self.difference:.1g} of the largest number, "
-            f"the tolerance {self.tolerance:g}.",
+            f"All numbers were compared first: the largest difference is {self.difference:.1g} of "
+            f"{self.difference_of}, the tolerance {self.tolerance:g}.",
             soft_wrap=True,
         )
         for note in self.notes:

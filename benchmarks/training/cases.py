@@ -2,65 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from ostinato.cells import find
 from ostinato.derive.cost import cost
 
 from ..cases import Measured, Result
-from ..comparison import TRAINED_TOLERANCE, DifferenceError, difference
 from ..contestants import import_paddle
 from ..requirements import TRAINING
 from ..timing import Effort, Times, in_turn, peak_flops
+from .comparison import compare
 from .contestants import PopulationTrainer, Trainer, torch_trainer
 from .jax_contestant import JaxTrainer, limit
 from .task import SHAPE, Task, make_task
 
 MICROSECONDS = 1e6  # in a second
 
-#: Training steps whose losses and parameters are compared.
-STEPS = 3
-
 Say = Callable[[str], None]
-
-
-def compare(kind: str, ours: Trainer, *peers: Sequence[Trainer]) -> float:
-    """Let all train a few steps, and compare losses and parameters after each, network by network.
-
-    Args:
-        peers: each a population of as many networks as ours has, or every one of these networks by itself.
-
-    Returns:
-        The largest difference, as `TRAINED_TOLERANCE` counts it.
-
-    Raises:
-        DifferenceError: a figure is missing, has another shape, is not finite, all zero, or differs.
-    """
-    worst = 0.0
-    for step in range(1, STEPS + 1):
-        for trainer in itertools.chain([ours], *peers):
-            trainer.run("training step")
-        found = ours.figures()
-        for peer in peers:
-            here = f"{kind}, step {step}, {ours.name} against {peer[0].name}"
-            expected = _together(peer)
-            if found.keys() != expected.keys():
-                raise DifferenceError(f"{here}: {', '.join(found)} against {', '.join(expected)}")
-            for name, tensor in expected.items():
-                worst = max(worst, difference(found[name], tensor, f"{here}: {name}", TRAINED_TOLERANCE))
-    return worst
-
-
-def _together(trainers: Sequence[Trainer]) -> dict[str, Tensor]:
-    figures = [trainer.figures() for trainer in trainers]
-    return {name: torch.cat([f[name] for f in figures]) for name in figures[0]}
 
 
 def each(make: Callable[[Task], Trainer], task: Task) -> list[Trainer]:
@@ -82,7 +45,7 @@ def run(kinds: Sequence[str], populations: tuple[int, int], effort: Effort, say:
         for networks in (*populations, 1):
             task = make_task(kind, networks)
             ours, theirs = PopulationTrainer(task), each(torch_trainer, task)
-            differences.append(compare(kind, ours, theirs))
+            differences.append(compare(task, ours, theirs))
             contests[kind].append(ours)
         contests[kind].append(theirs[0])
     results, peaks = [], [0.0]
@@ -117,7 +80,7 @@ def run_jax(kinds: Sequence[str], networks: int, threads: int, effort: Effort, s
         say(f"comparing {kind} with JAX")
         task = make_task(kind, networks)
         ours, theirs = PopulationTrainer(task), [JaxTrainer(task, count) for count in devices]
-        differences.append(compare(kind, ours, *([peer] for peer in theirs)))
+        differences.append(compare(task, ours, *([peer] for peer in theirs)))
         contests[kind] = [ours, *theirs]
     results = []
     for kind, contestants in contests.items():
@@ -146,7 +109,7 @@ def run_paddle(measured: Sequence[Result], threads: int, effort: Effort, say: Sa
         say(f"comparing {ours.layer} with Paddle")
         task = make_task(ours.layer, ours.networks)
         theirs = each(paddle_trainer, task), each(course_trainer, task)
-        differences.append(compare(ours.layer, PopulationTrainer(task), *theirs))
+        differences.append(compare(task, PopulationTrainer(task), *theirs))
         peers[ours.layer] = [trainers[0] for trainers in theirs]
     results = []
     for ours in measured:
@@ -158,7 +121,7 @@ def run_paddle(measured: Sequence[Result], threads: int, effort: Effort, say: Sa
 
 
 def _alone(ours: Result, peer: str, times: Times) -> Result:
-    """What was measured of ours, against a peer that was timed by itself: no round of one belongs to one of the other."""
+    """What was measured of ours against a peer timed by itself: its rounds do not belong to rounds of ours."""
     theirs = times.median(0) * MICROSECONDS
     return replace(
         ours,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ostinato.nn.population import Population
+from ostinato.nn import Population
+from ostinato.train import cross_entropies
 
 from ..contestants import THEIRS, Mode
 from .task import CLASSES, DIGITS, LEARNING_RATE, SHAPE, Task, make_network
@@ -75,7 +76,7 @@ class PopulationTrainer(TorchTrainer):
     def __init__(self, task: Task) -> None:
         population = Population.build(lambda: make_network(task.kind), range(task.networks))
         batches = list(zip(task.digits.unbind(), task.labels.unbind(), strict=True))
-        super().__init__(f"population of {task.networks}", population, losses, batches)
+        super().__init__(f"population of {task.networks}", population, cross_entropies, batches)
         self.networks = task.networks
 
     def figures(self) -> dict[str, Tensor]:
@@ -105,9 +106,3 @@ def torch_trainer(task: Task) -> TorchTrainer:
     module.load_state_dict({name: tensor[0] for name, tensor in task.weights.items()}, strict=False)
     batches = list(zip(task.digits[:, 0].unbind(), task.labels[:, 0].unbind(), strict=True))
     return TorchTrainer("torch.nn", module, cross_entropy, batches)
-
-
-def losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy of each network [P], of logits [P, B, C] and labels [P, B]."""
-    each = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    return each.view(labels.shape).mean(1)
