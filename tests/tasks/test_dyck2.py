@@ -3,6 +3,8 @@
 import math
 
 import pytest
+import torch
+from scipy.stats import chisquare
 
 from ostinato.errors import DataError
 from ostinato.tasks import Dyck2
@@ -26,6 +28,15 @@ def test_chance_is_exact(length):
     assert ends[length] == math.comb(length, length // 2) // (length // 2 + 1)
     nothing = returns / ends[length] / length
     assert Dyck2().chance(length) == pytest.approx(max(nothing, (1 - nothing) / 2))
+
+
+def test_the_depth_half_way():
+    """Every word is equally likely: of those of 40 brackets, as many are at a depth after 20 as can be counted."""
+    inputs, _ = Dyck2().sample(40, 50_000, (0,))
+    depths = torch.where(inputs[:, :20] < 2, 1, -1).sum(dim=1)
+    expected = torch.tensor([count**2 for count in words(20)[20]], dtype=torch.float64)[: depths.max() + 1]
+    observed = depths.bincount()[expected > 0]
+    assert chisquare(observed.numpy(), (expected / expected.sum() * len(depths))[expected > 0].numpy()).pvalue > 1e-3
 
 
 def test_an_answer_from_the_last_bracket_alone_is_not_enough():
