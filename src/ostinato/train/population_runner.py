@@ -88,22 +88,24 @@ class PopulationRunner:
             if value is not None and value < 1:
                 raise DataError(f"{name} is {value}; it must be at least 1")
         training = _Training(self, batches, dev, checkpoint)
+        state, saved = training.state, time.perf_counter()
         with interrupts() as interrupted:
-            saved = time.perf_counter()
-            try:
-                while training.state.step < steps and training.state.running:
-                    training.step()
-                    if training.state.step % self.evaluate_every == 0 or training.state.step == steps:
-                        scores = training.evaluate()
-                        progress(PopulationProgress(training.state.step, steps, scores))
-                    if interrupted():
-                        raise KeyboardInterrupt
-                    if time.perf_counter() - saved > checkpoint_seconds:
+            while state.running and (state.step < steps or state.loss_count):
+                if state.loss_count and (state.step % self.evaluate_every == 0 or state.step == steps):
+                    scores = training.evaluate()
+                    try:
+                        progress(PopulationProgress(state.step, steps, scores))
+                    except KeyboardInterrupt:
                         training.save()
-                        saved = time.perf_counter()
-            except KeyboardInterrupt:
-                training.save()
-                raise
+                        raise
+                else:
+                    training.step()
+                if interrupted():
+                    training.save()
+                    raise KeyboardInterrupt
+                if time.perf_counter() - saved > checkpoint_seconds:
+                    training.save()
+                    saved = time.perf_counter()
         return training.finish()
 
 
@@ -154,7 +156,8 @@ class _Training:
             member.train_loss.append(train_loss[place])
             member.dev_loss.append(dev_loss[place])
             member.dev_score.append(scores[place])
-            if scores[place] > member.best_score or (math.isnan(member.best_score) and not math.isnan(scores[place])):
+            # An accuracy is a number even where the logits are none. The first score beats NaN, which no score is above.
+            if math.isfinite(dev_loss[place] + scores[place]) and not scores[place] <= member.best_score:
                 member.best_step, member.best_score = state.step, scores[place]
                 better.append(place)
             if not math.isfinite(train_loss[place]):
@@ -182,7 +185,7 @@ class _Training:
     def _keep(self, places: list[int]) -> None:
         """Let all members but those at these places go."""
         state = self.state
-        narrow_optimizer(self.optimizer, torch.tensor(places), len(state.running))
+        narrow_optimizer(self.optimizer, places, len(state.running))
         self.population.keep(places)
         self._keep_data(places)
         state.running = [state.running[place] for place in places]

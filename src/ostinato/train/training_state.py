@@ -119,7 +119,7 @@ def load_state(path: str | Path, population: Population, optimizer: Optimizer) -
     return state
 
 
-def narrow_optimizer(optimizer: Optimizer, indices: Tensor, members: int) -> None:
+def narrow_optimizer(optimizer: Optimizer, indices: list[int], members: int) -> None:
     """Forget what the optimiser remembers of all members but these, of so many."""
     for remembered in optimizer.state.values():
         for name, value in remembered.items():
