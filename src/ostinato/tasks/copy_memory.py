@@ -38,7 +38,7 @@ class CopyMemory(Task):
     outputs = SYMBOLS
     every_step = True
     lengths = (5, 10, 20, 40)
-    recipe = Recipe(steps=10000, hidden_size=64, learning_rate=3e-3)
+    recipe = Recipe(steps=10000, hidden_size=64)
 
     def chance(self, length: int) -> float:
         return 1 / SYMBOLS

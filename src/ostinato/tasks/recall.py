@@ -30,7 +30,7 @@ class Recall(Task):
     outputs = SYMBOLS
     lengths = (10, 20, 40, 80, 160)
     shortest = 2
-    recipe = Recipe(steps=3000, learning_rate=3e-3)
+    recipe = Recipe(steps=6000)
 
     def chance(self, length: int) -> float:
         return 1 / SYMBOLS
