@@ -98,8 +98,8 @@ def _two_cells(grid: Grid, table: pl.DataFrame) -> str:
     if len(rest):
         ends = " to ".join(grid.measure.difference(end) for end in (min(rest["low"]), max(rest["high"])))
         sentences.append(
-            f"{_lengths(rest['length'], 'At')} no difference is shown, which does not make them equal: the 95% intervals "
-            f"of {rest['cell'][0]} minus {rest['other'][0]} reach from {ends}{grid.measure.unit}."
+            f"{_lengths(rest['length'], 'At')} no difference is shown, which does not make them equal: the 95% "
+            f"intervals of {rest['cell'][0]} minus {rest['other'][0]} reach from {ends}{grid.measure.unit}."
         )
     return " ".join(sentences)
 

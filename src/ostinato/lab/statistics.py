@@ -79,7 +79,7 @@ def mean(values: ArrayLike, bounds: tuple[float, float] = (-np.inf, np.inf)) -> 
         estimate = float(values[0]) if count else np.nan
         return Interval(estimate, np.nan, np.nan, count, "none (one value)" if count else "none (no value)")
     estimate = float(values.mean())
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+    if np.ptp(values) <= max(1e-12 * np.abs(values).max(), 1e-150):  # equal to rounding, or their squares are 0
         return Interval(estimate, estimate, estimate, count, "without width (all values are equal)")
     if count < _FEWEST_TO_RESAMPLE:
         low, high = stats.t.interval(CONFIDENCE, count - 1, estimate, stats.sem(values))
