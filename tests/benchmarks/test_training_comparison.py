@@ -84,6 +84,14 @@ def test_refused(wrong):
         compare(task, wrong(task), peers(task))
 
 
+def test_every_peer_is_compared():
+    task = make_task("SRN", 2)
+    wrong = OtherRate(task)
+    wrong.name = "another"
+    with pytest.raises(DifferenceError, match=r"SRN, step 1, population of 2 against another: "):
+        compare(task, PopulationTrainer(task), peers(task), [wrong])
+
+
 def test_a_wrong_second_step_is_refused():
     task = make_task("SRN", 2)
     ours = PopulationTrainer(task)
