@@ -1,9 +1,11 @@
-"""Figures: labels that do not overlap, and losses that are not numbers."""
+"""How figures look: labels that do not overlap, colours, and files that stay small."""
 
 import doctest
 import itertools
 import math
+import re
 
+import altair as alt
 import polars as pl
 import pytest
 from hypothesis import given
@@ -30,10 +32,25 @@ def test_what_has_its_gap_is_not_moved(heights):
     assert charts.spread(heights, gap=1) == pytest.approx(heights)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_diverged_network_is_drawn(tmp_path, bad):
-    columns = {"cell": ["srn"] * 3, "length": [5] * 3, "step": [1, 2, 3], "best": [True, False, False]}
-    table = pl.DataFrame({**columns, "train_loss": [2.0, bad, bad], "dev_loss": [2.5, bad, bad]})
-    svg = charts.draw(charts.loss_chart(table), tmp_path / "loss")
-    assert svg == (tmp_path / "loss.svg").read_text()
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+@given(heights=st.lists(st.floats(-1, 2), min_size=1, max_size=8))
+def test_spread_stays_between_its_ends(heights):
+    spread = sorted(charts.spread(heights, gap=0.1, low=0, high=1))
+    assert spread[0] >= -1e-9
+    assert spread[-1] <= 1 + 1e-9
+    assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(spread))
+
+
+def test_a_colour_a_cell_and_grey_for_the_rest():
+    scale = charts.colour([str(i) for i in range(9)], quiet=["chance"]).to_dict()["scale"]
+    assert scale["domain"] == [*map(str, range(9)), "chance"]
+    assert scale["range"] == [*charts.PALETTE, charts.PALETTE[0], charts.QUIET]
+
+
+def test_what_is_drawn_is_short_and_in_its_place(tmp_path):
+    table = pl.DataFrame({"x": [1 / 3, 2 / 3], "words": ["0.123456", "b"]})
+    chart = alt.Chart(table).encode(x="x:Q", text="words:N").mark_text()
+    svg = charts.draw(charts.styled(chart), tmp_path / "text")
+    assert svg == (tmp_path / "text.svg").read_text()
+    assert (tmp_path / "text.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert ">0.123456<" in svg  # a number in words is no geometry
+    assert not re.search(r'transform="[^"]*\d\.\d{3}', svg)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from itertools import cycle
 from math import inf
 from pathlib import Path
@@ -12,7 +11,6 @@ from statistics import fmean
 from typing import Any
 
 import altair as alt
-import polars as pl
 import vl_convert
 
 from ..files import write_atomically
@@ -23,71 +21,6 @@ PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 INK, QUIET, GRID = "#222222", "#6B6B6B", "#E8E8E8"
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-
-
-def accuracy_chart(table: pl.DataFrame) -> alt.TopLevelMixin:
-    """Accuracy against length, test and dev side by side, a colour a cell, chance dashed.
-
-    `table` has the columns cell, length, dev_accuracy, test_accuracy and majority.
-    """
-    test = _accuracy_panel(table, "test_accuracy", "Test accuracy")
-    dev = _accuracy_panel(table, "dev_accuracy", "Dev accuracy, by which the model was chosen")
-    return styled(alt.hconcat(test, dev, spacing=40))
-
-
-def _accuracy_panel(table: pl.DataFrame, column: str, title: str) -> alt.FacetChart | alt.LayerChart:
-    lengths = table["length"].unique().sort().to_list()
-    margin = 0.05 * (lengths[-1] - lengths[0]) or 1
-    left, right = lengths[0] - margin, lengths[-1] + margin
-    domain = alt.Scale(domain=[left, right], nice=False)
-    x = alt.X("length:Q", title="length of the sequence", scale=domain, axis=alt.Axis(values=lengths, grid=False))
-    y = partial(alt.Y, title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
-    color = colour(table["cell"].unique(maintain_order=True).to_list(), legend=None)
-    curves = alt.Chart(table).encode(x=x, y=y(column), color=color)
-    ends = table.sort("length").unique("cell", keep="last", maintain_order=True)
-    ends = ends.with_columns(height=pl.Series(spread(ends[column].to_list(), gap=0.06)))
-    names = alt.Chart(ends).encode(x=x, y=y("height"), color=color, text="cell:N")
-    majority = table.unique("length").sort("length")["majority"].to_list()
-    floor = pl.DataFrame({"length": [left, *lengths, right], "majority": [majority[0], *majority, majority[-1]]})
-    chance = alt.Chart(floor).encode(x=x, y=y("majority"))
-    word = alt.Chart(floor.head(1)).encode(x=x, y=y("majority"))
-    return alt.layer(
-        chance.mark_line(color=QUIET, strokeDash=[5, 4], strokeWidth=1.2),
-        word.mark_text(align="left", baseline="top", dy=6, color=QUIET, text="always the most frequent sum"),
-        curves.mark_line(strokeWidth=2.5),
-        curves.mark_point(size=60, filled=True, opacity=1),
-        names.mark_text(align="left", dx=12, fontSize=15, fontWeight="bold"),
-    ).properties(width=330, height=290, title=title)
-
-
-def loss_chart(table: pl.DataFrame) -> alt.TopLevelMixin:
-    """Loss against steps, a panel a length, a colour a cell: dev strong, train thin, a dot where the best model was.
-
-    `table` has the columns cell, length, step, train_loss, dev_loss and best.
-    """
-    losses = pl.col("train_loss", "dev_loss")
-    table = table.with_columns(pl.when(losses.is_finite()).then(losses))  # a diverged network leaves a gap
-    top = max(3.2, table["dev_loss"].quantile(0.98) or 0.0)
-    panels = [_loss_panel(part, top) for part in table.sort("length").partition_by("length")]
-    title = alt.Title("Cross-entropy", subtitle="strong: dev; thin: training; dot: the model that was kept")
-    return styled(alt.concat(*panels, columns=2 if len(panels) == 4 else 3, spacing=24, title=title))
-
-
-def _loss_panel(table: pl.DataFrame, top: float) -> alt.FacetChart | alt.LayerChart:
-    x = alt.X("step:Q", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=4, format=",d", grid=False))
-    scale = alt.Scale(domain=[0, top], clamp=True)
-    color = colour(
-        table["cell"].unique(maintain_order=True).to_list(),
-        legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=4),
-    )
-    curves = alt.Chart(table).encode(x=x, color=color)
-    dev = alt.Y("dev_loss:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
-    best = alt.Chart(table.filter("best")).encode(x=x, y=dev, color=color)
-    return alt.layer(
-        curves.mark_line(strokeWidth=0.9, strokeJoin="round").encode(y=alt.Y("train_loss:Q", title=None, scale=scale)),
-        curves.mark_line(strokeWidth=2.2, strokeJoin="round").encode(y=dev),
-        best.mark_point(size=70, filled=True, opacity=1, stroke="white", strokeWidth=1.5),
-    ).properties(width=225, height=170, title=f"length {table['length'][0]}")
 
 
 def spread(heights: Sequence[float], gap: float, low: float = -inf, high: float = inf) -> list[float]:

@@ -166,10 +166,11 @@ def _chance(grid: Grid, chance: Mapping[int, float]) -> str:
         return "No cell has two seeds with a score at one length: there is no interval to compare with chance."
     level = pl.col("length").replace_strict(dict(chance), return_dtype=pl.Float64)
     above = pl.col("test_low") > level if grid.measure.higher_is_better else pl.col("test_high") < level
-    poor = table.filter(~above).sort("cell", "length")
+    poor = table.filter(~above)
     if not len(poor):
         return "Every mean is better than chance, with all of its 95% interval."
-    places = [f"{part['cell'][0]} {_lengths(part['length'], 'at')}" for part in poor.partition_by("cell")]
+    parts = poor.partition_by("cell", maintain_order=True)
+    places = [f"{part['cell'][0]} {_lengths(part['length'], 'at')}" for part in parts]
     return f"Not shown to be better than chance: {_join(places)}." + (
         " Every other mean is, with all of its 95% interval." if len(poor) < len(table) else ""
     )

@@ -19,7 +19,6 @@ from . import charts, figures, tables
 from .conclusions import conclude
 from .measure import Measure, percent
 from .results import Result, Run
-from .single_seed import command, write_report  # noqa: F401  until the experiment has many seeds
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
