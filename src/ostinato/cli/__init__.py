@@ -13,12 +13,14 @@ import typer
 from ..errors import OstinatoError
 from .derive import derive
 from .memory import SeveralValues, memory
+from .runs import runs
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False
 )
 app.command()(derive)
 app.command(cls=SeveralValues)(memory)
+app.add_typer(runs, name="runs")
 
 
 def _print_version(wanted: bool) -> None:
