@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from ostinato.cell import Cell
 from ostinato.cells import CELLS
-from ostinato.cli.derive import as_json, derive, find_cell
+from ostinato.cli.cells import find_cell
+from ostinato.cli.derive import as_json, derive
 from ostinato.derive.latex import latex
 from ostinato.derive.numba_source import kernel_source
 from ostinato.derive.reference import step_source

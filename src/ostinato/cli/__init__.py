@@ -12,8 +12,9 @@ import typer
 
 from ..errors import OstinatoError
 from .derive import derive
-from .memory import SeveralValues, memory
+from .memory import memory
 from .runs import runs
+from .several_values import SeveralValues
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False

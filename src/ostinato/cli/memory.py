@@ -3,167 +3,224 @@
 from __future__ import annotations
 
 import json as json_format
+import math
 import shlex
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from ..errors import DataError
 
 if TYPE_CHECKING:
-    from .. import train
-    from ..lab.memory import Job, Report, Result
+    from ..lab.measure import Measure
+    from ..lab.recipe import Settings
+    from ..lab.results import Result
 
-
-class SeveralValues(TyperCommand):
-    """A command whose list options take several values after one flag: `--cells srn lstm`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        flags = {flag for param in self.params if getattr(param, "multiple", False) for flag in param.opts}
-        repeated, flag = [], None
-        for before, arg in zip([None, *args], [*args, "-"], strict=True):
-            if before in flags and arg.startswith("-"):
-                ctx.fail(f"{before} takes one value or more.")
-            if arg.startswith("-"):
-                name = arg.partition("=")[0]
-                flag = name if name in flags else None
-            elif flag and before != flag:
-                repeated.append(flag)
-            repeated.append(arg)
-        return super().parse_args(ctx, repeated[:-1])
-
-
-_CELLS = ["srn", "lstm"]
-_LENGTHS = [10, 15, 20, 25, 30, 35]
+_RECIPE = "How a network is trained (the recipe of the task, if not given)"
 
 
 def memory(
-    cells: Annotated[list[str], typer.Option(metavar="NAME...", help="Cells of the library.")] = _CELLS,
-    lengths: Annotated[list[int], typer.Option(metavar="LENGTH...", help="How long the sequences are.")] = _LENGTHS,
-    epochs: Annotated[int, typer.Option(help="Passes over the 300 training sequences.")] = 500,
-    seed: Annotated[int, typer.Option(help="Decides the data and the starting weights.")] = 0,
+    task: Annotated[str, typer.Option(metavar="NAME", help="What is to be remembered; see below.")] = "digit-sum",
+    cells: Annotated[
+        list[str], typer.Option(metavar="NAME...", help="Cells of the library, or path/to/file.py:name.")
+    ] = ["srn", "lstm"],  # noqa: B006
+    lengths: Annotated[
+        list[int] | None,
+        typer.Option(metavar="LENGTH...", help="How long the sequences are.", show_default="those of the task"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Networks a cell and length, each with data and weights of its own.")] = 16,
+    seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for everything that is written.", show_default="runs/memory-DATE-TIME"),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Read LENGTH/train.txt, dev.txt and test.txt from here.", show_default="generated"),
+        typer.Option(help="Read LENGTH/train.txt, dev.txt and test.txt from here.", show_default="drawn from the seed"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train at the same time.", show_default="one a core")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    epochs: Annotated[
+        int | None, typer.Option(rich_help_panel=_RECIPE, help="Passes over the training sequences of digit-sum.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(rich_help_panel=_RECIPE, help="Or: how many batches.")] = None,
+    batch_size: Annotated[int | None, typer.Option(rich_help_panel=_RECIPE, help="Sequences a batch.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(rich_help_panel=_RECIPE, help="Units.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(rich_help_panel=_RECIPE, help="Of Adam.")] = None,
+    clip_norm: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", rich_help_panel=_RECIPE, help="The longest gradient of a network, or none."),
+    ] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(rich_help_panel=_RECIPE, help="Steps between two looks at the dev sequences.")
+    ] = None,
 ) -> None:
-    """Train one network for each cell and length to sum the two digits at the start of a sequence.
+    """Ask what recurrent networks remember: train many for each cell and length, and show what they have learned.
 
-    What it remembers after the wait is its accuracy. The report, the figures, the tables behind them and the best
-    models are written to a folder. Ctrl-C loses nothing but the network in training: the same command with the same
-    --out continues.
+    Of every cell and length a population of networks is trained, one a seed, so that every number has an interval. The
+    report, figures, tables, the best models and run.sqlite with everything in it are written to a folder. A run that
+    was interrupted or killed goes on with the same command and the same --out, and ends with the same numbers.
+
+    Tasks: digit-sum (the sum of the first two digits, from 300 sequences), digit-sum-fresh (the same, new sequences in
+    every batch), copy, adding, recall, parity, dyck2, mqar, selective-copy, digits (handwritten, pixel by pixel).
 
     Examples:
 
     ostinato memory
 
-    ostinato memory --cells srn gru lstm --lengths 10 20 --epochs 100 --seed 1
+    ostinato memory --cells srn gru lstm --lengths 10 20 --epochs 100 --seeds 8
 
-    ostinato memory --out runs/first --json > results.json
+    ostinato memory --task adding --cells gru srn --lengths 50 100 200 --out runs/adding
+
+    ostinato memory --cells mine.py:my_cell lstm --json > results.json
     """
     import torch
 
     from ..lab import memory as lab
-    from ..lab.report import command, write_report
+    from ..lab.recipe import Settings
+    from ..lab.report import write
+    from ..lab.workers import cores
+    from .cells import find_cell
+    from .progress import progress
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is an interruption to go on from
-    settings = lab.Settings(tuple(cells), tuple(lengths), epochs, seed, None if data is None else str(data))
+    own = {name: find_cell(name) for name in cells}
+    settings = Settings.of(
+        task,
+        cells,
+        lengths=lengths or None,
+        seeds=seeds,
+        seed=seed,
+        steps=_steps(task, steps, epochs, batch_size),
+        batch_size=batch_size,
+        hidden_size=hidden_size,
+        learning_rate=learning_rate,
+        evaluate_every=evaluate_every,
+        data=None if data is None else str(data),
+        clip_norm=_number(clip_norm),
+    )
+    if clip_norm == "none":
+        settings = replace(settings, clip_norm=None)
     folder = out or Path("runs") / f"memory-{datetime.now():%Y%m%d-%H%M%S}"
-    torch.set_num_threads(1)  # more are no faster on products this small, and far slower on a busy machine
+    torch.set_num_threads(1)  # a second thread would help little, and on a busy machine harm much
     report, interrupted = None, False
-    before = len(lab.finished(settings, folder))
+    before = len(lab.finished(folder))
+    planned = len(settings.cells) * len(settings.lengths) * settings.seeds
     try:
-        with _progress() as tell:
-            lab.run(settings, folder, tell)
-        if before == len(cells) * len(lengths):
+        with progress() as tell:
+            lab.run(settings, folder, own, tell, cores() if workers is None else workers)
+        if before == planned:
             typer.echo(f"Every network of this run was in {folder} already: nothing was trained.", err=True)
-        report = write_report(settings, folder)
+        report = write(lab.about(folder), lab.finished(folder), settings.found_task, folder)
     except KeyboardInterrupt:
         interrupted = True
-    results = lab.finished(settings, folder)
+    results = lab.finished(folder)
     if json:
-        document = {"settings": asdict(settings), "results": [asdict(result) for result in results]}
-        files = {"folder": str(folder), "report": report and str(report)}
-        typer.echo(json_format.dumps({**document, **files, "interrupted": interrupted}, indent=2))
+        typer.echo(_document(settings, results, folder, report, interrupted=interrupted))
     elif results:
-        _show(results, folder, report)
+        _show(settings, results, folder, report)
     if interrupted:
-        share = f"{len(results)} of {len(cells) * len(lengths)} networks"
-        again = f"{command(settings)} --out {shlex.quote(str(folder))}"
-        typer.echo(f"Interrupted with {share} finished. To continue: {again}", err=True)
+        again = f"{settings.command()} --out {shlex.quote(str(folder))}"
+        typer.echo(f"Interrupted with {len(results)} of {planned} networks finished. To continue: {again}", err=True)
         raise typer.Exit(130)
 
 
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """A bar on a terminal, now and then a line elsewhere; both on stderr."""
+def _steps(task: str, steps: int | None, epochs: int | None, batch_size: int | None) -> int | None:
+    """How many batches were asked for; None: as many as the recipe says."""
+    if epochs is None:
+        return steps
+    if steps is not None:
+        raise DataError(f"--epochs {epochs} and --steps {steps} are two ways to say one thing: give one of them")
+    from ..tasks import find
+
+    found = find(task)
+    examples = found.data(found.lengths[0], 0).train
+    if examples is None:
+        raise DataError(f"{task} has new sequences in every batch, so it has no epochs: give --steps")
+    return epochs * -(-len(examples.targets) // (batch_size or found.recipe.batch_size))
+
+
+def _number(text: str | None) -> float | None:
+    if text in (None, "none"):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"--clip-norm is {text!r}; it must be a number, or none") from None
+
+
+def _document(
+    settings: Settings, results: list[Result], folder: Path, report: Path | None, *, interrupted: bool
+) -> str:
+    """Everything as JSON; a number that is none is null."""
+    rows = [
+        {name: value for name, value in asdict(result).items() if name != "curve"}  # curves: ostinato runs export
+        for result in results
+    ]
+    document = {
+        "settings": asdict(settings),
+        "results": [{name: _finite(value) for name, value in row.items()} for row in rows],
+        "folder": str(folder),
+        "report": report and str(report),
+        "interrupted": interrupted,
+    }
+    return json_format.dumps(document, indent=2)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show(settings: Settings, results: list[Result], folder: Path, report: Path | None) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
 
-    console, start = Console(stderr=True), time.monotonic()
+    from ..lab.measure import Measure
+    from ..lab.tables import summary_table
 
-    def where(job: Job, p: train.Progress) -> str:
-        return f"{job.cell}, length {job.length}, network {job.number} of {job.count}: dev {p.dev_score:.0%}"
-
-    def left(fraction: float) -> str:
-        return f"{_duration((time.monotonic() - start) * max(0.0, 1 / fraction - 1))} left"
-
-    if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:.0f}%, {task.fields[left]}"),
-        )
-        with Progress(*columns, console=console, transient=True) as bars:
-            bar = bars.add_task("starting", total=1.0, left="")
-
-            def move(job: Job, p: train.Progress) -> None:
-                fraction = job.fraction(p)
-                bars.update(bar, completed=fraction, description=where(job, p), left=left(fraction))
-
-            yield move
-    else:
-        told = start
-
-        def tell(job: Job, p: train.Progress) -> None:
-            nonlocal told
-            if p.step == p.steps or time.monotonic() - told > 10:
-                told = time.monotonic()
-                fraction = job.fraction(p)
-                typer.echo(f"{where(job, p)}; {fraction:.0%} of the work, {left(fraction)}", err=True)
-
-        yield tell
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _show(results: list[Result], folder: Path, report: Path | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table("length", "cell", box=None, padding=(0, 2, 0, 0))
-    for name in ("dev", "test", "best step", "seconds"):
-        table.add_column(name, justify="right")
-    for r in results:
-        accuracies = f"{r.dev_accuracy:.0%}", f"{r.test_accuracy:.0%}"
-        table.add_row(str(r.length), r.cell, *accuracies, f"{r.best_step:,}", f"{r.seconds:.0f}")
-    console.print(table)
-    typer.echo(f"\nbest models: {folder / 'CELL-LENGTH' / 'best.safetensors'}")
+    measure = Measure(settings.found_task.metric, settings.found_task.threshold)
+    Console().print(_table(summary_table(results, measure).to_dicts(), measure))
+    typer.echo(f"\n{_explained(measure)}")
+    typer.echo(f"best models: {folder / 'models'}; every number: ostinato runs export {shlex.quote(str(folder))}")
     if report:
         typer.echo(f"report: {report}")
+
+
+def _table(rows: list[dict[str, Any]], measure: Measure) -> Any:
+    from rich.table import Table
+
+    table = Table("length", "cell", box=None, padding=(0, 2, 0, 0))
+    for name in (f"test {measure.metric}", "95% interval", "seeds that solved it", "95% interval", "steps to solve"):
+        table.add_column(name, justify="right")
+    if any(row["diverged"] for row in rows):
+        table.add_column("diverged", justify="right")
+    last = None
+    for row in rows:
+        length = str(row["length"]) if row["length"] != last else ""
+        last = row["length"]
+        steps = "" if row["median_steps"] is None else f"{row['median_steps']:,}"
+        solved = f"{round(row['solved'] * row['seeds'])} of {row['seeds']}"
+        values = [length, row["cell"], *_interval(row, "test", measure), solved]
+        values += [f"{row['solved_low']:.0%} to {row['solved_high']:.0%}", steps]
+        table.add_row(*values, *([str(row["diverged"])] if len(table.columns) > len(values) else []))
+    return table
+
+
+def _interval(row: dict[str, Any], name: str, measure: Measure) -> tuple[str, str]:
+    """The mean and its interval in words; empty where there is none."""
+    mean, low, high = (row[name], row[f"{name}_low"], row[f"{name}_high"])
+    if mean is None:
+        return "", ""
+    return measure.text(mean), "" if low is None else f"{measure.text(low)} to {measure.text(high)}"
+
+
+def _explained(measure: Measure) -> str:
+    return (
+        f"Solved: {measure.goal} on test. Intervals: the mean by bootstrap, the share by Wilson. "
+        "Steps to solve: when half of the seeds had it on dev."
+    )

@@ -1,215 +1,243 @@
-"""The memory experiment: how much of two digits is left after a wait? One network a cell and a length."""
+"""The memory experiment: what is left of a beginning after a wait? A population of networks a cell and a length."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from .. import train
-from ..cells import find
+from ..cell import Cell
+from ..cells import CELLS, find
+from ..derive.numba_source import kernel_source
 from ..errors import DataError
-from ..files import write_atomically
-from ..nn import SequenceClassifier, xavier_initialise
-from ..tasks import DigitSum
-from ..tasks.digit_sum import CLASSES
+from . import store
+from .environment import machine, now, versions
+from .lock import lock
+from .networks import Group, load_data, load_network, train_group, training_file
+from .recipe import Settings
+from .results import Result, Run
+from .workers import Tell
+from .workers import run as run_workers
+
+# Networks of a population: more are hardly faster each. Where there are few populations they are smaller, so that more
+# than one processor has work. It depends on the settings alone: any machine can go on where another one stopped.
+_MEMBERS, _MEMBERS_OF_FEW, _FEW = 16, 8, 3
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The recipe. Equal settings give equal results; `data` is a folder of text files for each length, or None.
+class Progress:
+    """What has just been looked at, and where the whole is.
 
-    Raises:
-        DataError: a cell that there is not, a length below 3, anything else below 1, a name or a length twice.
+    Attributes:
+        group: a population in training, and where it is.
+        finished: how many of `count` populations are trained.
+        fraction: how much of the work of the run is done, 0 to 1.
     """
 
-    cells: tuple[str, ...] = ("srn", "lstm")
-    lengths: tuple[int, ...] = (10, 15, 20, 25, 30, 35)
-    epochs: int = 500
-    seed: int = 0
-    data: str | None = None
-    units: int = 32
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    evaluate_every: int = 100
-
-    def __post_init__(self) -> None:
-        for cell in self.cells:
-            find(cell)
-        for length in self.lengths:
-            if length < 3:
-                raise DataError(f"length {length} is too short: two digits and a wait take at least 3")
-        for name in ("cells", "lengths"):
-            values = getattr(self, name)
-            if not values:
-                raise DataError(f"no {name} are given; at least one is needed")
-            twice = [value for i, value in enumerate(values) if value in values[:i]]
-            if twice:
-                raise DataError(f"{twice[0]!r} is there twice among the {name}; once is enough")
-        for name in ("epochs", "units", "batch_size", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.seed < 2**63:
-            raise DataError(f"the seed is {self.seed}; it must be from 0 to {2**63 - 1}")
-
-
-@dataclass(frozen=True)
-class Result:
-    """One trained network: the best of its evaluations on dev, and what that model scores on test.
-
-    `majority` is the test accuracy of always answering the most frequent sum of the training examples.
-    """
-
-    cell: str
-    length: int
-    best_step: int
-    dev_accuracy: float
-    test_accuracy: float
-    test_examples: int
-    majority: float
-    steps: int
-    seconds: float
-    backend: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A network in training, number `number` of `count`; `begin` and `share` place it in the work of this call."""
-
-    cell: str
-    length: int
-    number: int
+    group: Group
+    training: train.PopulationProgress
+    finished: int
     count: int
-    begin: float
-    share: float
-
-    def fraction(self, progress: train.Progress) -> float:
-        """How much of the work of this call is done, 0 to 1."""
-        return self.begin + self.share * progress.step / progress.steps
+    fraction: float
 
 
-Report = Callable[[Job, train.Progress], None]
+Report = Callable[[Progress], None]
 
 
-def run(settings: Settings, folder: str | Path, progress: Report = lambda *_: None) -> list[Result]:
-    """Train what the folder does not hold yet; every network is written as soon as it is finished.
+def run(
+    settings: Settings,
+    folder: str | Path,
+    own: Mapping[str, Cell] | None = None,
+    progress: Report = lambda _: None,
+    workers: int = 1,
+) -> list[Result]:
+    """Train what the folder does not hold yet; the results are in `folder/run.sqlite`, the models beside it.
 
-    `folder/<cell>-<length>/` gets `best.safetensors`, `history.json` and `result.json`.
+    Killed at any moment, the same call goes on and ends with the same numbers, but for the time it took.
+
+    Args:
+        own: cells that are not of the library, by their names in the settings.
+        workers: processes, each of which trains a population; 1: this process does.
 
     Raises:
-        DataError: the folder belongs to a run with other settings, or the data files are wrong.
-        KeyboardInterrupt: Ctrl-C, after `history.json` is written. The same call continues with what is missing.
+        DataError: the folder belongs to a run with other settings, or to another process, or data files are wrong.
+        KeyboardInterrupt: Ctrl-C, after the state of the training is written.
     """
     folder = Path(folder)
-    data = {length: load(settings, length) for length in settings.lengths}
-    _claim(folder, settings)
-    _claim_data(folder, data)
-    for job in _missing(settings, folder):
-        target = network_folder(folder, job.cell, job.length)
-        result = _train(settings, job.cell, data[job.length], target, partial(progress, job))
-        train.write_record(result, target / "result.json")
-    return finished(settings, folder)
-
-
-def finished(settings: Settings, folder: str | Path) -> list[Result]:
-    """The results that the folder of a run holds, in the order of the settings."""
-    paths = [network_folder(folder, cell, length) / "result.json" for cell, length in _networks(settings)]
-    return [train.read_record(Result, path) for path in paths if path.exists()]
-
-
-def network_folder(folder: str | Path, cell: str, length: int) -> Path:
-    """Where a run keeps one network."""
-    return Path(folder) / f"{cell}-{length}"
-
-
-def load(settings: Settings, length: int) -> DigitSum:
-    """The data of one length: generated, or read from `settings.data/<length>`."""
-    if settings.data is None:
-        return DigitSum.generate(length, seed=settings.seed)
-    folder = Path(settings.data) / str(length)
-    data = DigitSum.read(folder)
-    if data.length != length:
-        raise DataError(f"{folder} holds sequences of length {data.length}, not {length}")
-    return data
-
-
-def _networks(settings: Settings) -> list[tuple[str, int]]:
-    return [(cell, length) for length in settings.lengths for cell in settings.cells]
-
-
-def _missing(settings: Settings, folder: Path) -> Iterator[Job]:
-    networks = _networks(settings)
-    missing = [pair for pair in networks if not (network_folder(folder, *pair) / "result.json").exists()]
-    work = sum(length for _, length in missing)  # the time of a step grows with the length
-    begin = 0.0
-    for number, (cell, length) in enumerate(missing, start=len(networks) - len(missing) + 1):
-        yield Job(cell, length, number, len(networks), begin, length / work)
-        begin += length / work
-
-
-def _claim(folder: Path, settings: Settings) -> None:
-    """Make the folder one of these settings, or see that it is."""
-    path = folder / "settings.json"
-    if path.exists():
-        theirs, ours = train.read_record(Settings, path), settings
-        for field in fields(Settings):
-            old, new = getattr(theirs, field.name), getattr(ours, field.name)
-            if old != new:
-                raise DataError(
-                    f"{folder} holds a run with {field.name} {_words(old)}, not {_words(new)}: "
-                    "continue it with its own settings, or choose another folder"
-                )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is there already and is not the folder of a run: choose another, or an empty one")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        train.write_record(settings, path)
-
-
-def _claim_data(folder: Path, data: dict[int, DigitSum]) -> None:
-    """See that what was trained so far was trained on the same examples."""
-    tensors = (tensor for d in data.values() for split in (d.train, d.dev, d.test) for tensor in split)
-    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
-    path = folder / "data.sha256"
-    if not path.exists():
-        write_atomically(path, digest.encode())
-    elif path.read_text() != digest:
-        raise DataError(f"{folder} holds networks that were trained on other data: choose another folder")
-
-
-def _words(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    cells = {name: (own or {}).get(name) or find(name) for name in settings.cells}
+    _check_labels(cells)
+    if settings.data is not None:
+        for length in settings.lengths:
+            load_data(settings, length, settings.seed)
+    _check_folder(folder)
+    with lock(folder), _claim(settings, cells, folder) as kept:
+        groups = _groups(settings, list(cells.values()))
+        have = {(result.cell, result.length, result.seed) for result in kept.results(curves=False)}
+        missing = [g for g in groups if (g.cell.name, g.length, g.seeds[0]) not in have]
+        _sweep(folder, missing)
+        _train(settings, groups, missing, folder, kept, workers, progress)
+    return finished(folder)
 
 
 def _train(
-    settings: Settings, cell: str, data: DigitSum, folder: Path, progress: Callable[[train.Progress], None]
-) -> Result:
-    torch.manual_seed(settings.seed)
-    size = settings.units
-    model = SequenceClassifier(10, CLASSES, cell=cell, embedding_dim=size, hidden_size=size, bias="single")
-    optimizer = torch.optim.Adam(xavier_initialise(model).parameters(), settings.learning_rate, fused=True)
-    runner = train.Runner(
-        model, optimizer, batch_size=settings.batch_size, evaluate_every=settings.evaluate_every, seed=settings.seed
-    )
-    history = runner.fit(data.train, data.dev, epochs=settings.epochs, folder=folder, progress=progress)
-    if history.interrupted:
-        raise KeyboardInterrupt
-    assert history.best is not None  # there is an evaluation after the last step
-    train.load_weights(model, folder / "best.safetensors")
-    (test_accuracy,) = train.evaluate(model, data.test, train.accuracy)
-    return Result(
-        cell=cell,
-        length=data.length,
-        best_step=history.best.step,
-        dev_accuracy=history.best.score,
-        test_accuracy=test_accuracy,
-        test_examples=len(data.test.targets),
-        majority=(data.test.targets == data.train.targets.mode().values).double().mean().item(),
-        steps=len(history.train_loss),
-        seconds=history.seconds,
-        backend=model.recurrent.ran_on,
-    )
+    settings: Settings,
+    groups: list[Group],
+    missing: list[Group],
+    folder: Path,
+    kept: store.Store,
+    workers: int,
+    progress: Report,
+) -> None:
+    """Train the missing groups, the longest first, and keep their results."""
+    missing = sorted(missing, key=_cost, reverse=True)
+    done = {group: float(group not in missing) for group in groups}
+
+    def hear(index: int, training: train.PopulationProgress) -> None:
+        group = missing[index]
+        done[group] = training.step / training.steps
+        finished = sum(part == 1 for part in done.values())
+        fraction = sum(_cost(g) * part for g, part in done.items()) / sum(map(_cost, groups))
+        progress(Progress(group, training, finished, len(groups), fraction))
+
+    for index, results in run_workers(partial(_train_group, settings, folder), missing, workers, hear):
+        kept.add(results)
+        training_file(folder, missing[index]).unlink()
+
+
+def _train_group(settings: Settings, folder: Path, group: Group, tell: Tell) -> list[Result]:
+    return train_group(settings, group, folder, tell)
+
+
+def _cost(group: Group) -> int:
+    """Of training, about: the time of a step grows with the length and with the gates."""
+    return group.length * (1 + len(group.cell.gates)) * len(group.seeds)
+
+
+def finished(folder: str | Path) -> list[Result]:
+    """The results that the folder of a run holds, by length, cell and seed; none where there is no run."""
+    if not (Path(folder) / store.FILE).exists():
+        return []
+    with store.open_store(folder, read_only=True) as kept:
+        cells = [spec.rpartition(":")[2] for spec in kept.run().settings["cells"]]
+        return sorted(kept.results(), key=lambda r: (r.length, cells.index(r.cell), r.seed))
+
+
+def about(folder: str | Path) -> Run:
+    """How the run of a folder was made."""
+    with store.open_store(folder, read_only=True) as kept:
+        return kept.run()
+
+
+def network(folder: str | Path, cell: str | Cell, length: int, seed: int) -> Any:
+    """The best model of one network of a run, as an ordinary module: a `SequenceClassifier`, or a `SequenceTagger`.
+
+    Args:
+        cell: the name that the results have; a cell of one's own is given itself.
+
+    Raises:
+        DataError: the run has no such network.
+    """
+    settings = _settings(about(folder))
+    known = cell if isinstance(cell, Cell) else find(cell)
+    for group in _groups(settings, [known] * len(settings.cells)):
+        if group.length == length and seed in group.seeds:
+            return load_network(settings, group, seed, Path(folder))
+    raise DataError(f"{folder} holds no network of cell {known}, length {length} and seed {seed}")
+
+
+def _check_labels(cells: Mapping[str, Cell]) -> None:
+    """No two cells may have one name: the results could not tell them apart."""
+    names: dict[str, str] = {}
+    for spec, cell in cells.items():
+        if cell.name in names:
+            raise DataError(f"{names[cell.name]} and {spec} are both called '{cell.name}': give one another name")
+        if spec != cell.name and cell.name in CELLS:
+            raise DataError(f"{spec} is called like the cell '{cell.name}' of the library: give it another name")
+        names[cell.name] = spec
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / store.FILE).exists() and folder.exists():
+        strange = [] if folder.is_dir() else [folder]
+        strange = strange or [p for p in folder.iterdir() if p.name not in ("run.lock", "run.holder")]
+        if strange:
+            raise DataError(
+                f"{folder} is there already and is not the folder of a run: choose another, or an empty one"
+            )
+
+
+def _claim(settings: Settings, cells: Mapping[str, Cell], folder: Path) -> store.Store:
+    """Begin the run, or see that the one in the folder is the same."""
+    measures = {"metric": settings.found_task.metric, "threshold": settings.found_task.threshold}
+    described = {**_as_json(settings), **measures, "fingerprint": _fingerprint(settings, cells)}
+    if not (folder / store.FILE).exists():
+        run = Run("memory", settings.command(), described, versions(), machine(), now())
+        return store.create(folder, run)
+    theirs = about(folder)
+    for name, new in described.items():
+        old = theirs.settings.get(name)
+        if name == "fingerprint" and old != new:
+            raise DataError(
+                f"{folder} holds networks of other data or other cells of these names: choose another folder"
+            )
+        if old != new:
+            raise DataError(
+                f"{folder} holds a run with {name.replace('_', ' ')} {_words(old)}, not {_words(new)}: "
+                "continue it with its own settings, or choose another folder"
+            )
+    for package, old in theirs.versions.items():
+        new = versions().get(package)
+        if package != "ostinato" and old != new:
+            raise DataError(
+                f"{folder} was begun with {package} {old}, this is {new}: the networks of a run are trained by one "
+                "version; choose another folder"
+            )
+    return store.open_store(folder)
+
+
+def _fingerprint(settings: Settings, cells: Mapping[str, Cell]) -> str:
+    """Of what the settings only name: cells of one's own, and the examples of the first seed."""
+    digest = hashlib.sha256()
+    for cell in cells.values():
+        digest.update(kernel_source(cell).encode())
+    for length in settings.lengths:
+        for split in load_data(settings, length, settings.seed):
+            for tensor in split or ():
+                digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _sweep(folder: Path, missing: list[Group]) -> None:
+    """Remove what a killed process was writing, or had no time to remove."""
+    training = folder / "training"
+    training.mkdir(exist_ok=True)
+    wanted = [training_file(folder, group) for group in missing]
+    for path in (*training.iterdir(), *folder.glob("models/.*")):
+        if path not in wanted:
+            path.unlink()
+
+
+def _groups(settings: Settings, cells: list[Cell]) -> list[Group]:
+    """Every population of the run, in the order of its results."""
+    seeds = settings.members
+    size = _MEMBERS if len(cells) * len(settings.lengths) > _FEW else _MEMBERS_OF_FEW
+    pieces = [seeds[k : k + size] for k in range(0, len(seeds), size)]
+    return [Group(cell, length, piece) for length in settings.lengths for cell in cells for piece in pieces]
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
+
+
+def _settings(run: Run) -> Settings:
+    names = Settings.__dataclass_fields__
+    found = {name: value for name, value in run.settings.items() if name in names}
+    return Settings(**{**found, "cells": tuple(found["cells"]), "lengths": tuple(found["lengths"])})
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -11,8 +11,8 @@ the axis away everywhere.
     bias_ih, bias_hh       [P, Gx*D], [P, Gh*D], or None
     vectors                [P, D] each, in the order of `cell.vectors`
     state                  [P, B, D] each, in the order of `cell.states`
-    lengths                [B] or [P or 1, B] whole numbers from 0 to T: past a length the state stands still, the output
-                           is 0 and so is the gradient
+    lengths                [B] or [P or 1, B] whole numbers from 0 to T: past a length the state stands still, the
+                           output is 0 and so is the gradient
     output                 [P, T, B, D]
 """
 

@@ -156,7 +156,7 @@ class _Training:
             member.train_loss.append(train_loss[place])
             member.dev_loss.append(dev_loss[place])
             member.dev_score.append(scores[place])
-            # An accuracy is a number even where the logits are none. The first score beats NaN, which no score is above.
+            # An accuracy is a number even where logits are NaN. The first score beats NaN: it is not at most that.
             if math.isfinite(dev_loss[place] + scores[place]) and not scores[place] <= member.best_score:
                 member.best_step, member.best_score = state.step, scores[place]
                 better.append(place)
