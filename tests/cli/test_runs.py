@@ -189,7 +189,10 @@ def two(tmp_path):
     a = [scored("srn", seed, 0.5 + seed / 100) for seed in range(4)] + [scored("lstm", 0, 0.5)]
     b = [scored("srn", seed, 0.75 + seed / 50) for seed in range(1, 5)]
     make(tmp_path / "a", results=a)
-    changed = {"settings": {**RUN.settings, "clip_norm": 1.0, "cells": ["srn"]}, "versions": {"python": "3.12.0"}}
+    changed = {
+        "settings": {**RUN.settings, "clip_norm": 1.0, "cells": ["srn"], "data": "[b]"},
+        "versions": {"python": "3.12.0"},
+    }
     make(tmp_path / "b", replace(RUN, **changed), b)
     return tmp_path / "a", tmp_path / "b"
 
@@ -198,10 +201,11 @@ def test_compare(two, monkeypatch):
     monkeypatch.chdir(two[0].parent)
     lines = invoke("compare", "a", "b").stdout.splitlines()
     assert lines[:2] == ["A: a, 2026-01-31 12:00 UTC", "B: b, 2026-01-31 12:00 UTC"]
-    assert [line.split() for line in lines[3:8]] == [
+    assert [line.split() for line in lines[3:9]] == [
         ["differing", "A", "B"],
         ["cells", "srn", "lstm", "srn"],
         ["clip_norm", "-", "1.0"],
+        ["data", "-", "[b]"],
         ["python", "3.11.7", "3.12.0"],
         ["torch", "2.13.0", "-"],
     ]
