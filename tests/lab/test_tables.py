@@ -103,9 +103,10 @@ def test_solving_is_a_staircase_of_all_seeds():
 
 
 def test_differences_pair_the_seeds():
-    # The same scores in another order of seeds are no difference; seed by seed they are one of 0.1 each.
-    a = [replace(RUN[0], cell="a", length=n, seed=i, test=0.1 * i + 0.1) for n in (1, 2) for i in range(8)]
-    b = [replace(RUN[0], cell="b", length=n, seed=i, test=0.1 * i) for n in (1, 2) for i in reversed(range(8))]
+    # Seed by seed `a` is 0.1 better, whatever the order in which seeds and scores come.
+    scores = [0.7, 0.1, 0.4, 0.3, 0.6, 0.0, 0.5, 0.2]
+    a = [replace(RUN[0], cell="a", length=n, seed=i, test=scores[i] + 0.1) for n in (1, 2) for i in range(8)]
+    b = [replace(RUN[0], cell="b", length=n, seed=i, test=scores[i]) for n in (1, 2) for i in reversed(range(8))]
     table = tables.difference_table(a + b, ACCURACY)
     assert table["difference"].to_list() == pytest.approx([0.1, 0.1])
     assert table["low"].to_list() == pytest.approx([0.1, 0.1])

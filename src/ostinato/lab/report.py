@@ -162,8 +162,8 @@ def _table(table: pl.DataFrame) -> str:
 
 
 def _html(heads: Sequence[str], rows: Sequence[str]) -> str:
-    classes = dict.fromkeys(("cell", "other", "interval", "method"), ' class="name"')
-    head = "".join(f'<th scope="col"{classes.get(name, "")}>{escape(name)}</th>' for name in heads)
+    left: dict[str, str] = dict.fromkeys(("cell", "other", "interval", "method"), ' class="name"')
+    head = "".join(f'<th scope="col"{left.get(name, "")}>{escape(name)}</th>' for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
