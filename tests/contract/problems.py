@@ -13,7 +13,7 @@ from ostinato.scan import Weights, scan
 
 @dataclass(frozen=True)
 class Case:
-    """The arguments of one scan; tensors that are None are left out."""
+    """The arguments of one scan; tensors that are None are left out. With a table, x is ids."""
 
     cell: Cell
     x: Tensor
@@ -21,10 +21,11 @@ class Case:
     state: tuple[Tensor, ...] | None = None
     lengths: Tensor | None = None
     reverse: bool = False
+    table: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor that has a gradient, by name; x is not among them if it holds ids."""
-        named = {"x": self.x} if self.x.is_floating_point() else {}
+        """Every tensor that has a gradient, by name."""
+        named = {"x": self.x} if self.table is None else {"table": self.table}
         named |= {k: v for k, v in self.weights._asdict().items() if k != "vectors" and v is not None}
         named |= dict(zip(self.cell.vectors, self.weights.vectors, strict=True))
         return named | dict(zip((f"initial {s}" for s in self.cell.states), self.state or (), strict=False))
@@ -36,7 +37,7 @@ class Case:
             tuple(named[v] for v in self.cell.vectors),
         )
         state = tuple(named[f"initial {s}"] for s in self.cell.states) if self.state else None
-        return replace(self, x=named.get("x", self.x), weights=weights, state=state)
+        return replace(self, x=named.get("x", self.x), table=named.get("table"), weights=weights, state=state)
 
     def to(self, dtype: torch.dtype) -> Case:
         return self.with_tensors({name: tensor.detach().to(dtype) for name, tensor in self.tensors().items()})
@@ -50,6 +51,7 @@ class Case:
             lengths=self.lengths,
             reverse=self.reverse,
             backend=backend,
+            table=self.table,
         )
 
 
@@ -67,12 +69,12 @@ def random_case(
     state: bool = True,
     bias: str = "both",
     shared: bool = False,
-    ids: bool = False,
+    table: int = 0,
     seed: int = 0,
 ) -> Case:
     """A scan of small random numbers. `lengths`: none, shared or own; `bias`: both, single or none.
 
-    A population of None is a single network, without the axis.
+    A population of None is a single network, without the axis. With a table of so many rows x is ids of them.
     """
     generator = torch.Generator().manual_seed(seed)
     lead = () if population is None else (population,)
@@ -97,11 +99,12 @@ def random_case(
     rows = (*((1,) if shared and lead else lead), steps, batch)
     return Case(
         cell,
-        torch.randint(0, inputs, rows, generator=generator) if ids else draw(*rows, inputs),
+        torch.randint(0, table, rows, generator=generator) if table else draw(*rows, inputs),
         weights,
         tuple(draw(*lead, batch, units) for _ in cell.states) if state else None,
         None if lengths_shape is None else torch.randint(0, steps + 1, lengths_shape, generator=generator),
         reverse,
+        draw(*lead, table, inputs) if table else None,
     )
 
 

@@ -20,12 +20,7 @@ DTYPES = [torch.float32, torch.float64]
 # The options go round while the sizes run through their grid, so that each meets every size of the other.
 OPTIONS = list(
     itertools.product(
-        ["none", "shared", "own"],
-        [False, True],
-        [True, False],
-        ["both", "single", "none"],
-        [False, True],
-        [False, True],
+        ["none", "shared", "own"], [False, True], [True, False], ["both", "single", "none"], [False, True], [0, 5]
     )
 )
 
@@ -48,7 +43,7 @@ def test_everything_equals_the_reference_at_odd_sizes(cell, units, dtype, backen
     sizes = list(itertools.product([1, 3, 7], [1, 2, 63], [1, 3]))
     first = 7 * units + list(CELLS).index(cell.name)
     for k, (batch, steps, population) in enumerate(sizes):
-        lengths, reverse, state, bias, shared, ids = OPTIONS[(first + 5 * k) % len(OPTIONS)]
+        lengths, reverse, state, bias, shared, table = OPTIONS[(first + 5 * k) % len(OPTIONS)]
         case = random_case(
             cell,
             population=population,
@@ -62,7 +57,7 @@ def test_everything_equals_the_reference_at_odd_sizes(cell, units, dtype, backen
             state=state,
             bias=bias,
             shared=shared,
-            ids=ids,
+            table=table,
             seed=k,
         )
         assert_backends_agree(backend, case)
@@ -86,7 +81,7 @@ def test_everything_equals_the_reference_for_any_arguments(cell, backend, data):
         state=data.draw(st.booleans(), "state"),
         bias=data.draw(st.sampled_from(["both", "single", "none"]), "bias"),
         shared=data.draw(st.booleans(), "shared"),
-        ids=data.draw(st.booleans(), "ids"),
+        table=data.draw(st.sampled_from([0, 1, 7, 20]), "table"),
         seed=data.draw(st.integers(0, 1000), "seed"),
     )
     assert_backends_agree(backend, case)
@@ -97,14 +92,17 @@ def test_everything_equals_the_reference_for_any_arguments(cell, backend, data):
 def test_large_sizes_go_through_every_block(name, backend):
     """More columns than a block of the weight gradient, more rows than one, several slices and row heights."""
     torch.set_num_threads(2)
-    case = random_case(CELLS[name], steps=5, batch=131, inputs=70, units=67, dtype=torch.float32, lengths="shared")
-    assert_backends_agree(backend, case)
+    sizes = {"steps": 5, "batch": 131, "inputs": 70, "units": 67}
+    for table in (0, 300):
+        case = random_case(CELLS[name], **sizes, dtype=torch.float32, lengths="shared", table=table)
+        assert_backends_agree(backend, case)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("table", [0, 3], ids=["vectors", "ids"])
 @pytest.mark.parametrize("cell", CELLS.values(), ids=str)
-def test_gradients_equal_finite_differences(cell, backend):
-    case = random_case(cell, population=2, steps=3, batch=2, inputs=3, units=2, lengths="own")
+def test_gradients_equal_finite_differences(cell, table, backend):
+    case = random_case(cell, population=2, steps=3, batch=2, inputs=3, units=2, lengths="own", table=table)
     named = {name: tensor.requires_grad_() for name, tensor in case.tensors().items()}
 
     def function(*tensors):
@@ -115,9 +113,9 @@ def test_gradients_equal_finite_differences(cell, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["lstm", "gru", "peephole_lstm", "mingru"])
-def test_second_derivatives_equal_finite_differences(name, backend):
-    case = random_case(CELLS[name], population=None, steps=3, batch=2, inputs=2, units=2)
+@pytest.mark.parametrize(("name", "table"), [("lstm", 0), ("lstm", 3), ("gru", 0), ("peephole_lstm", 0), ("mingru", 2)])
+def test_second_derivatives_equal_finite_differences(name, table, backend):
+    case = random_case(CELLS[name], population=None, steps=3, batch=2, inputs=2, units=2, table=table)
     named = {name: tensor.requires_grad_() for name, tensor in case.tensors().items()}
 
     def function(*tensors):

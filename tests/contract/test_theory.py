@@ -9,6 +9,7 @@ import torch
 
 from contract.problems import everything, random_case
 from ostinato.cells import CELLS
+from ostinato.errors import ShapeError
 from ostinato.scan import BACKENDS
 from tolerances import assert_same
 
@@ -191,10 +192,34 @@ def test_gradients_through_a_cut_are_those_of_the_whole(cell, backend):
 
 @every_backend
 @every_cell
-def test_ids_are_one_hot_vectors(cell, backend):
-    case = random_case(cell, population=2, steps=5, batch=4, inputs=3, lengths="own", ids=True)
+def test_ids_of_a_table_are_its_rows(cell, backend):
+    case = random_case(cell, population=2, steps=5, batch=4, lengths="own", table=3)
     found = everything(case, backend)
-    vectors = replace(case, x=torch.nn.functional.one_hot(case.x, 3).double())
-    expected = everything(vectors, "reference")
+    rows = torch.stack([case.table[p][case.x[p]] for p in range(2)])
+    expected = everything(replace(case, x=rows, table=None), "reference")
     for name, value in found.items():
-        assert_same(value, expected[name], name)
+        if name != "gradient of table":
+            assert_same(value, expected[name], name)
+    of_rows = torch.zeros_like(case.table)
+    for p, t, b in ((p, t, b) for p in range(2) for t in range(5) for b in range(4)):
+        of_rows[p, case.x[p, t, b]] += expected["gradient of x"][p, t, b]
+    assert_same(found["gradient of table"], of_rows)
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        (r"x must be ids \[T, B\] int64, or \[P, T, B\] for a population, .* not \[2, 5, 4\] of torch.float64",
+         {"x": torch.zeros(2, 5, 4, dtype=torch.float64)}),
+        ("an id is 3; the table has rows from 0 to 2", {"x": torch.full((2, 5, 4), 3)}),
+        ("an id is -1", {"x": torch.full((2, 5, 4), -1)}),
+        (r"table is \[3, 4\] on cpu; for x \[2, 5, 4\] it must be \[P, N, M\]", {"table": torch.zeros(3, 4)}),
+        (r"table is \[1, 3, 4\]; it must be \[P, N, M\] = \[2, 3, 4\]", {"table": torch.zeros(1, 3, 4).double()}),
+        (r"and table \[2, 3, 6\] it must be \[P, 1\*D, 6\]", {"table": torch.zeros(2, 3, 6).double()}),
+        ("table is torch.float32 on cpu, but another input", {"table": torch.zeros(2, 3, 4)}),
+    ],
+)  # fmt: skip
+def test_ids_that_are_no_rows(message, changes):
+    case = random_case(CELLS["srn"], population=2, steps=5, batch=4, table=3)
+    with pytest.raises(ShapeError, match=message):
+        replace(case, **changes).run("cpu")

@@ -218,7 +218,7 @@ def test_what_is_no_population(message, make):
          lambda: Population.build(lambda: SequenceClassifier(4, 3), SEEDS)(torch.zeros(2, 6, dtype=torch.int64))),
         (r"initial state h is \[1, 2, 4\]; it must be \[P, num_layers \* directions, B, D\] = \[3, 1, 2, 4\]",
          lambda: Population.build(lambda: SRN(3, 4), SEEDS)(torch.randn(1, 5, 2, 3), torch.randn(1, 2, 4))),
-        ("x holds the id 9; weight_ih has columns for ids from 0 to 3",
+        ("an id is 9; the table has rows from 0 to 3",
          lambda: Population.build(lambda: SequenceClassifier(4, 3), SEEDS)(torch.full((1, 2, 6), 9))),
         ("the ids are from 9 to 9; a table has 4 rows",
          lambda: Population.build(lambda: Embedding(4, 3), SEEDS)(torch.full((1, 2, 6), 9))),

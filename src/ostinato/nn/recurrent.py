@@ -233,10 +233,7 @@ class Recurrent(Module):
             outputs = []
             for direction, names in enumerate(directions):
                 weights = self._weights(names)
-                if layer == 0 and table is not None:
-                    weights = weights._replace(weight_ih=weights.weight_ih @ table.mT)
-                else:
-                    _check_dtype(x, weights)
+                _check_dtype(x if table is None else table, weights)
                 output, state, backend = scan(
                     self.cell,
                     x,
@@ -245,10 +242,11 @@ class Recurrent(Module):
                     lengths=lengths,
                     reverse=direction == 1,
                     backend=self.backend,
+                    table=table,
                 )
                 outputs.append(output)
                 final.append(state)
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+            x, table = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1), None
         if backend != self.ran_on:
             self.ran_on = backend
         if len(final) == 1:

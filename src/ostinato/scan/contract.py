@@ -3,9 +3,9 @@
 Time-major. `P` is the population axis: P networks of one architecture run as one program. A single network leaves
 the axis away everywhere.
 
-    x                      [P, T, B, M], or [1, T, B, M] shared by all P networks without being copied; or ids
-                           [P or 1, T, B] int64 from 0 to M - 1, which stand for one-hot vectors: a column of weight_ih
-                           is added, nothing is multiplied
+    x                      [P, T, B, M], or [1, T, B, M] shared by all P networks without being copied
+    table                  [P, N, M] or None; if there is one, x is ids of its rows, [P or 1, T, B] int64, and the
+                           products of x with weight_ih are those of N rows instead of T * B
     weight_ih              [P, Gx*D, M], a block of D rows for every gate, in the order of `cell.gates`
     weight_hh              [P, Gh*D, D] for the gates that h feeds; [P, Gh*D] if the recurrence is diagonal, else None
     bias_ih, bias_hh       [P, Gx*D], [P, Gh*D], or None
@@ -46,7 +46,7 @@ class Scan(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """P, T, B, M, D, and how many networks x is for (1 if they share it)."""
+    """P, T, B, M, D, how many networks x is for (1 if they share it), and N (0 without a table)."""
 
     population: int
     steps: int
@@ -54,12 +54,13 @@ class Sizes(NamedTuple):
     inputs: int
     units: int
     networks_of_x: int
+    table_rows: int
 
 
 class Problem(NamedTuple):
     """A checked call. The tensors have a population axis unless `single`; `state` is None for zeros.
 
-    Lengths are None or [P or 1, B] int64 on the CPU. With `ids`, x stands for one-hot vectors.
+    Lengths are None or [P or 1, B] int64 on the CPU.
     """
 
     cell: Cell
@@ -70,7 +71,7 @@ class Problem(NamedTuple):
     reverse: bool
     single: bool
     sizes: Sizes
-    ids: bool
+    table: Tensor | None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -85,18 +86,15 @@ def check(
     state: tuple[Tensor, ...] | None,
     lengths: Tensor | None,
     reverse: bool,
+    table: Tensor | None = None,
 ) -> Problem:
     """Check every shape, dtype and device.
 
     Raises:
         ShapeError: something does not fit; the message quotes the shapes and says what would.
     """
-    ids = x.dtype == torch.int64
-    if x.dim() not in ((2, 3) if ids else (3, 4)):
-        axes = ("T, B", " of ids") if ids else ("T, B, M", "")
-        raise ShapeError(f"x{axes[1]} must be [{axes[0]}], or [P, {axes[0]}] for a population, not {list(x.shape)}")
-    single = x.dim() == (2 if ids else 3)
-    sizes = _check_weights(cell, x, weights, ids=ids, single=single)
+    single = _check_x(x, table)
+    sizes = _check_weights(cell, x, weights, table, single)
     if state is not None:
         if len(state) != len(cell.states):
             names = ", ".join(cell.states)
@@ -104,54 +102,65 @@ def check(
         for name, tensor in zip(cell.states, state, strict=True):
             _check_shape(f"initial state {name}", tensor, single, sizes, (sizes.batch, sizes.units), "B, D")
     lengths = _check_lengths(lengths, sizes)
-    if ids:
-        _check_ids(x, sizes)
-    _check_dtypes(x, weights, state, ids=ids)
-    return Problem(cell, x, weights, state, lengths, reverse, single, sizes, ids)
-
-
-def _check_ids(x: Tensor, sizes: Sizes) -> None:
-    if x.numel():
-        low, high = (int(end) for end in x.aminmax())
-        if low < 0 or high >= sizes.inputs:
-            bad = low if low < 0 else high
-            raise ShapeError(f"x holds the id {bad}; weight_ih has columns for ids from 0 to {sizes.inputs - 1}")
-
-
-def _check_dtypes(x: Tensor, weights: Weights, state: tuple[Tensor, ...] | None, *, ids: bool) -> None:
-    """All of one dtype, but for ids, and on one device."""
-    name, like = ("weight_ih", weights.weight_ih) if ids else ("x", x)
-    for tensor in (x, *weights[:4], *weights.vectors, *(state or ())):
-        if tensor is None:
-            continue
-        if tensor.device != like.device or (tensor.dtype is not like.dtype and not (ids and tensor is x)):
+    name, like = ("x", x) if table is None else ("table", table)
+    for tensor in (*weights[:4], *weights.vectors, *(state or ())):
+        if tensor is not None and (tensor.dtype is not like.dtype or tensor.device != x.device):
             raise ShapeError(
-                f"{name} is {like.dtype} on {like.device}, but another input, of shape {list(tensor.shape)}, is "
+                f"{name} is {like.dtype} on {x.device}, but another input, of shape {list(tensor.shape)}, is "
                 f"{tensor.dtype} on {tensor.device}: all must be of one dtype on one device"
             )
+    return Problem(cell, x, weights, state, lengths, reverse, single, sizes, table)
 
 
-def _check_weights(cell: Cell, x: Tensor, weights: Weights, *, ids: bool, single: bool) -> Sizes:
+def _check_x(x: Tensor, table: Tensor | None) -> bool:
+    """Whether x is for a single network."""
+    if table is None:
+        if x.dim() not in (3, 4):
+            raise ShapeError(f"x must be [T, B, M], or [P, T, B, M] for a population, not {list(x.shape)}")
+        return x.dim() == 3
+    if x.dim() not in (2, 3) or x.dtype != torch.int64:
+        raise ShapeError(
+            f"x must be ids [T, B] int64, or [P, T, B] for a population, where there is a table, not {list(x.shape)} "
+            f"of {x.dtype}"
+        )
+    if table.dim() != x.dim() or table.device != x.device:
+        axes = "[N, M]" if x.dim() == 2 else "[P, N, M]"
+        raise ShapeError(f"table is {list(table.shape)} on {table.device}; for x {list(x.shape)} it must be {axes}")
+    _check_ids(x, table.shape[-2])
+    return x.dim() == 2
+
+
+def _check_ids(x: Tensor, rows: int) -> None:
+    if x.numel():
+        low, high = x.aminmax()
+        if int(low) < 0 or int(high) >= rows:
+            bad = int(low) if int(low) < 0 else int(high)
+            raise ShapeError(f"an id is {bad}; the table has rows from 0 to {rows - 1}")
+
+
+def _check_weights(cell: Cell, x: Tensor, weights: Weights, table: Tensor | None, single: bool) -> Sizes:
     """Every weight against the cell and x."""
-    w = weights.weight_ih
+    w, vectors = weights.weight_ih, x if table is None else table
     gates, recurrent = len(cell.gates), len(cell.recurrent_gates)
     rows = w.shape[-2] if w.dim() == (2 if single else 3) else 0
-    if not rows or rows % gates or (not ids and w.shape[-1] != x.shape[-1]):
-        axes = f"[{'' if single else 'P, '}{gates}*D, {'M' if ids else x.shape[-1]}]"
+    if not rows or rows % gates or w.shape[-1] != vectors.shape[-1]:
+        axes = f"[{'' if single else 'P, '}{gates}*D, {vectors.shape[-1]}]"
         raise ShapeError(
-            f"weight_ih is {list(w.shape)}; for cell '{cell}' with {gates} gate(s) and x {list(x.shape)} "
-            f"it must be {axes}"
+            f"weight_ih is {list(w.shape)}; for cell '{cell}' with {gates} gate(s) and "
+            f"{'x' if table is None else 'table'} {list(vectors.shape)} it must be {axes}"
         )
     population, networks_of_x = (1, 1) if single else (w.shape[0], x.shape[0])
     if population == 0:
         raise ShapeError(f"weight_ih is {list(w.shape)}: a population has at least one network")
-    steps, batch = x.shape[-2:] if ids else x.shape[-3:-1]
-    units, inputs = rows // gates, w.shape[-1]
-    sizes = Sizes(population, steps, batch, inputs, units, networks_of_x)
+    steps, batch = x.shape[-3:-1] if table is None else x.shape[-2:]
+    units, table_rows = rows // gates, 0 if table is None else table.shape[-2]
+    sizes = Sizes(population, steps, batch, w.shape[-1], units, networks_of_x, table_rows)
     if networks_of_x not in (1, population):
         raise ShapeError(
             f"x {list(x.shape)} is for {networks_of_x} networks, weight_ih {list(w.shape)} for {population}"
         )
+    if table is not None:
+        _check_shape("table", table, single, sizes, (table_rows, sizes.inputs), "N, M")
     if cell.recurrence == "none":
         for name, tensor in (("weight_hh", weights.weight_hh), ("bias_hh", weights.bias_hh)):
             if tensor is not None:

@@ -14,8 +14,8 @@ from .memory import empty, scratch
 from .parameters import Parameters, address, restore
 from .plan import DTYPES, Plan, plan
 
-# The differentiable inputs in the order in which they pass through autograd: x, weight_ih, weight_hh, bias_ih, bias_hh,
-# the cell's vectors, the initial states (or none of them).
+# The differentiable inputs in the order in which they pass through autograd: x (or the table, if x is ids), weight_ih,
+# weight_hh, bias_ih, bias_hh, the cell's vectors, the initial states (or none of them).
 Inputs = tuple[Tensor | None, ...]
 
 
@@ -31,11 +31,12 @@ def supports(problem: Problem) -> str | None:
 def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Output and final states. Nothing is saved for backward where no gradient is wanted."""
     weights = problem.weights
-    inputs = (problem.x, *weights[:4], *weights.vectors, *(problem.state or ()))
+    x, ids = (problem.x, None) if problem.table is None else (problem.table, problem.x)
+    inputs = (x, *weights[:4], *weights.vectors, *(problem.state or ()))
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
-        output, *state = _Scan.apply(plan(problem), *inputs)
+        output, *state = _Scan.apply(plan(problem), ids, *inputs)
     else:
-        output, *state = _Forward(plan(problem), inputs, keep=False).results()
+        output, *state = _Forward(plan(problem), ids, inputs, keep=False).results()
     return output, tuple(state)
 
 
@@ -51,21 +52,23 @@ def _split(plan: Plan, inputs: Inputs) -> tuple[Tensor, Weights, tuple[Tensor, .
 class _Forward:
     """One run forward. With `keep` its buffers hold what backward needs."""
 
-    def __init__(self, plan: Plan, inputs: Inputs, *, keep: bool) -> None:
+    def __init__(self, plan: Plan, ids: Tensor | None, inputs: Inputs, *, keep: bool) -> None:
         x, weights, state = _split(plan, inputs)
         count, dtype, sizes = plan.rows.count, plan.dtype, plan.sizes
         self.plan = plan
         self.with_state = bool(state)
-        self.x = plan.rows.gather(x.unsqueeze(-1) if plan.ids else x)
+        self.x = plan.rows.gather(x) if ids is None else x.contiguous()
+        self.ids = None if ids is None else plan.rows.gather(ids.unsqueeze(-1))
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
         self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
         self.kept = empty(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
         self.state = _planes(plan, state)
-        buffer, (panels_x, panels_h, bias) = scratch(
-            sizes.population * sizes.inputs * (plan.slots_row if plan.ids else plan.whole(plan.x_columns)),
+        buffer, (panels_x, panels_h, bias, products) = scratch(
+            sizes.population * plan.whole(plan.x_columns) * sizes.inputs,
             sizes.population * plan.whole(plan.h_columns) * sizes.units,
             sizes.population * plan.slots_row,
+            sizes.population * sizes.table_rows * plan.slots_row,
             dtype=dtype,
         )
         arguments = self.parameters.arguments() | {
@@ -73,9 +76,11 @@ class _Forward:
             "bias_hh": address(self.parameters.bias_hh),
             "keep": keep,
             "x": self.x.data_ptr(),
+            "ids": address(self.ids),
             "panels_x": panels_x,
             "panels_h": panels_h,
             "bias": bias,
+            "products": products,
             "state": self.state.data_ptr(),
             "slots": self.slots.data_ptr(),
             "kept": self.kept.data_ptr(),
@@ -113,23 +118,28 @@ def _states(plan: Plan, planes: Tensor) -> list[Tensor]:
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, *inputs: Tensor | None) -> tuple[Tensor, ...]:
-        ctx.plan, ctx.run = plan, _Forward(plan, inputs, keep=True)
-        ctx.save_for_backward(*inputs)
+    def forward(ctx: Any, plan: Plan, ids: Tensor | None, *inputs: Tensor | None) -> tuple[Tensor, ...]:
+        ctx.plan, ctx.run = plan, _Forward(plan, ids, inputs, keep=True)
+        ctx.save_for_backward(ids, *inputs)
         ctx.set_materialize_grads(False)
         return ctx.run.results()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        plan, inputs, needs = ctx.plan, ctx.saved_tensors, ctx.needs_input_grad[1:]
+        plan, ids, inputs = ctx.plan, ctx.saved_tensors[0], ctx.saved_tensors[1:]
+        needs = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # create_graph: the reference can be differentiated any number of times
-            return None, *_reference_gradients(plan, inputs, needs, grads)
+            return None, None, *_reference_gradients(plan, ids, inputs, needs, grads)
         # The run's buffers become the gradients of the pre-activations; a second backward runs forward again.
-        run, ctx.run = ctx.run or _Forward(plan, inputs, keep=True), None
+        run, ctx.run = ctx.run or _Forward(plan, ids, inputs, keep=True), None
         want_weights = needs[1] or (needs[2] and plan.blocks.from_h > 0)
         found = _Backward(run, grads, want_x=needs[0], want_weights=want_weights).gradients()
         pairs = zip(inputs, found, needs, strict=True)
-        return None, *(g.reshape(t.shape) if need and t is not None and g is not None else None for t, g, need in pairs)
+        return (
+            None,
+            None,
+            *(g.reshape(t.shape) if need and t is not None and g is not None else None for t, g, need in pairs),
+        )
 
 
 class _Backward:
@@ -147,27 +157,31 @@ class _Backward:
             grad_rows = plan.rows.gather(grad_output)
         inputs_row, units_row = plan.whole(sizes.inputs), plan.whole(units)
         self.grad_state = _planes(plan, tuple(grad_state))
-        self.grad_x = empty(plan.rows.count, inputs_row, dtype=dtype) if want_x else None
+        x_rows = networks * sizes.table_rows if sizes.table_rows else plan.rows.count
+        self.grad_x = empty(x_rows, inputs_row, dtype=dtype) if want_x else None
         sums_shape = (networks, plan.slices, blocks.slots + blocks.vectors, units)
         self.sums = torch.zeros(sums_shape, dtype=dtype, device="cpu")
-        columns_row = plan.whole(plan.x_columns)
-        shape_ih = (sizes.inputs, columns_row) if plan.ids else (plan.x_columns, inputs_row)
-        self.grad_ih = empty(networks, *shape_ih, dtype=dtype) if want_weights else None
+        self.grad_ih = empty(networks, blocks.from_x, units, inputs_row, dtype=dtype) if want_weights else None
         self.grad_hh = empty(networks, blocks.from_h, units, units_row, dtype=dtype) if want_weights else None
-        buffer, (panels_x, panels_h, panels) = scratch(
+        by_id_row = plan.whole(plan.x_columns)
+        buffer, (panels_x, panels_h, panels, by_id) = scratch(
             networks * inputs_row * plan.x_columns,
             networks * units_row * plan.h_columns,
             plan.blocks_of_weights * BLOCK_ROWS * plan.whole(1),
+            networks * sizes.table_rows * by_id_row,
             dtype=dtype,
         )
         arguments = run.parameters.arguments() | {
             "want_x": want_x,
             "want_weights": want_weights,
             "grad_x_row": inputs_row,
-            "grad_ih_row": shape_ih[1],
+            "grad_ih_row": inputs_row,
             "grad_hh_row": units_row,
             "sums_row": (blocks.slots + blocks.vectors) * units,
             "x": run.x.data_ptr(),
+            "ids": address(run.ids),
+            "by_id": by_id,
+            "by_id_row": by_id_row,
             "panels_x": panels_x,
             "panels_h": panels_h,
             "slots": run.slots.data_ptr(),
@@ -190,9 +204,7 @@ class _Backward:
         bias_ih = restore(totals[:, : blocks.from_x], blocks.order_x)
         grad_ih = grad_hh = None
         if self.grad_ih is not None and self.grad_hh is not None:
-            rows = self.grad_ih.narrow(-1, 0, plan.x_columns).mT if plan.ids else self.grad_ih
-            rows = rows.narrow(-1, 0, plan.sizes.inputs).unflatten(1, (blocks.from_x, units))
-            grad_ih = restore(rows, blocks.order_x)
+            grad_ih = restore(self.grad_ih.narrow(-1, 0, plan.sizes.inputs), blocks.order_x)
             grad_hh = restore(self.grad_hh.narrow(-1, 0, units), blocks.order_h)
         if blocks.diagonal:
             grad_hh = totals[:, blocks.slots + blocks.own_vectors :]
@@ -209,20 +221,21 @@ class _Backward:
             return None
         sizes = self.plan.sizes
         rows = self.grad_x.narrow(-1, 0, sizes.inputs)
+        if sizes.table_rows:
+            return rows
         padded = self.plan.rows.scatter(rows, sizes.population, sizes.steps, sizes.batch)
         return padded if sizes.networks_of_x == sizes.population else padded.sum(0, keepdim=True)
 
 
 def _reference_gradients(
-    plan: Plan, inputs: Inputs, needs: tuple[bool, ...], grads: tuple[Tensor | None, ...]
+    plan: Plan, ids: Tensor | None, inputs: Inputs, needs: tuple[bool, ...], grads: tuple[Tensor | None, ...]
 ) -> list[Tensor | None]:
     """The same gradients through the reference, with a graph of their own."""
     # Views, so that no path from one input to another outside of this scan (a state that came from the weights) counts.
     inputs = tuple(None if t is None else t.view_as(t) for t in inputs)
     x, weights, state = _split(plan, inputs)
-    problem = Problem(
-        plan.cell, x, weights, state or None, plan.lengths, plan.reverse, plan.single, plan.sizes, plan.ids
-    )
+    x, table = (x, None) if ids is None else (ids, x)
+    problem = Problem(plan.cell, x, weights, state or None, plan.lengths, plan.reverse, plan.single, plan.sizes, table)
     output, final = reference.run(problem)
     pairs = zip((output, *final), grads, strict=True)
     pairs = [(o, g) for o, g in pairs if g is not None and o.requires_grad]  # over 0 steps nothing does

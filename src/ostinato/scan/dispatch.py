@@ -23,19 +23,21 @@ def scan(
     lengths: Tensor | None = None,
     reverse: bool = False,
     backend: str = "auto",
+    table: Tensor | None = None,
 ) -> Scan:
     """Run `cell` over x, one step after another. Shapes: see `contract`.
 
     Args:
         state: the initial states in the order of `cell.states`; zeros if None.
         reverse: run each sequence backward within its own length.
+        table: if given, x is ids of its rows.
         backend: "auto" takes the first that can; a backend called by name runs or raises.
 
     Raises:
         ShapeError: tensors that do not fit together.
         BackendError: an unknown backend, or a named one that cannot run this, with the reason.
     """
-    problem = check(cell, x, weights, state, lengths, reverse)
+    problem = check(cell, x, weights, state, lengths, reverse, table)
     name = _choose(problem, backend)
     output, final = BACKENDS[name].run(problem)
     return Scan(output, final, name)

@@ -63,7 +63,7 @@ class Plan:
 
     def __init__(self, problem: Problem, threads: int) -> None:
         self.cell, self.sizes, self.lengths = problem.cell, problem.sizes, problem.lengths
-        self.reverse, self.single, self.ids = problem.reverse, problem.single, problem.ids
+        self.reverse, self.single = problem.reverse, problem.single
         self.blocks = blocks = blocks_of(problem.cell)
         self.dtype = problem.dtype
         self.kind = DTYPES[self.dtype]
@@ -80,8 +80,8 @@ class Plan:
         self.slices = -(-sizes.batch // self.slice_rows)
         self.tasks = sizes.population * self.slices
         #: Multiplications of one pass over the sequence.
-        x_work = 0 if self.ids else self.x_columns * sizes.inputs
-        self.work = self.rows.count * (x_work + self.h_columns * units)
+        x_rows = sizes.population * sizes.table_rows if sizes.table_rows else self.rows.count
+        self.work = x_rows * self.x_columns * sizes.inputs + self.rows.count * self.h_columns * units
         self.blocks_of_weights = sizes.population * (
             -(-self.x_columns // BLOCK_COLUMNS) + -(-self.h_columns // BLOCK_COLUMNS)
         )
@@ -132,7 +132,7 @@ class Plan:
             "vector_count": self.blocks.vectors,
             "kept_plane": self.rows.count * sizes.units,
             "reverse": self.reverse,
-            "ids": self.ids,
+            "table_rows": sizes.table_rows,
             "x_shared": sizes.networks_of_x < sizes.population and self.rows.shared,
             "offsets": self.rows.offsets.data_ptr(),
             "zeros": _ZEROS[self.dtype].data_ptr(),
@@ -145,7 +145,7 @@ def plan(problem: Problem) -> Plan:
     threads = torch.get_num_threads()
     if problem.lengths is not None:
         return Plan(problem, threads)
-    key = (problem.cell, problem.sizes, problem.dtype, problem.ids, problem.reverse, problem.single, threads)
+    key = (problem.cell, problem.sizes, problem.dtype, problem.reverse, problem.single, threads)
     found = _plans.get(key)
     if found is None:
         if len(_plans) >= _MOST_PLANS:
@@ -154,5 +154,5 @@ def plan(problem: Problem) -> Plan:
     return found
 
 
-_plans: dict[tuple[Cell, Sizes, torch.dtype, bool, bool, bool, int], Plan] = {}
+_plans: dict[tuple[Cell, Sizes, torch.dtype, bool, bool, int], Plan] = {}
 _MOST_PLANS = 256

@@ -22,8 +22,8 @@ def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
         output, state = run(_as_population(problem))
         return output.squeeze(0), tuple(s.squeeze(0) for s in state)
     cell, x, weights, sizes = problem.cell, problem.x, problem.weights, problem.sizes
-    if problem.ids:
-        x = one_hot(x, sizes.inputs).to(problem.dtype)
+    if problem.table is not None:
+        x = _look_up(problem.table, x)
     zeros = x.new_zeros(sizes.population, sizes.batch, sizes.units)
     state = problem.state or tuple(zeros for _ in cell.states)
     advance = step(cell)
@@ -47,6 +47,13 @@ def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
     return output, state
 
 
+def _look_up(table: Tensor, ids: Tensor) -> Tensor:
+    """Rows [P, T, B, M] of tables [P, N, M] by ids [P or 1, T, B]: a product with one-hot vectors."""
+    return torch.einsum(
+        "ptbn,pnm->ptbm", one_hot(ids, table.shape[1]).to(table.dtype).expand(len(table), -1, -1, -1), table
+    )
+
+
 def _as_population(problem: Problem) -> Problem:
     """The same call as a population of one."""
     weights, state = problem.weights, problem.state
@@ -56,6 +63,7 @@ def _as_population(problem: Problem) -> Problem:
         weights=Weights(*first, tuple(v.unsqueeze(0) for v in weights.vectors)),  # type: ignore[arg-type]
         state=None if state is None else tuple(s.unsqueeze(0) for s in state),
         single=False,
+        table=None if problem.table is None else problem.table.unsqueeze(0),
     )
 
 
