@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -21,7 +22,7 @@ from ..errors import OstinatoError
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
-#: What a job is told to report to; it raises KeyboardInterrupt where the job is to end.
+#: What a job is told to report to.
 Tell = Callable[[Any], None]
 
 # Seconds from one look at what the workers say to the next.
@@ -36,10 +37,10 @@ class Done(NamedTuple, Generic[Outcome]):
 
 
 class _Channel(NamedTuple):
-    """Between a worker and its parent: what the worker says, and whether it is to stop."""
+    """Between a worker and its parent: what the worker says, and a pipe that is closed when it is to end."""
 
     said: Any
-    stop: Any
+    stop: connection.Connection
 
 
 _channel: _Channel | None = None
@@ -55,14 +56,15 @@ def run(
 ) -> Iterator[Done[Outcome]]:
     """`work(task, tell)` for every task, so many at a time; each outcome as soon as it is there.
 
-    One worker is this process itself. Workers end with this process, however that ends.
+    One worker is this process itself. Other workers end with this process, however that ends, and when anything is
+    raised: at once, wherever they are, so `work` is what may be killed at any moment.
 
     Args:
         work: importable, as are its arguments: worker processes start afresh.
         hear: called here with the index of a task and what its `work` told.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, when every worker has ended; one that tells something ends there.
+        KeyboardInterrupt: Ctrl-C, when every worker has ended.
         OstinatoError: a worker process has died; or what `work` raised.
     """
     if workers <= 1 or len(tasks) <= 1:
@@ -70,21 +72,37 @@ def run(
             yield Done(index, work(task, lambda said, index=index: hear(index, said)))
         return
     context = get_context("spawn")
-    channel = _Channel(context.Queue(), context.Event())
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (channel,)) as pool:
-        running = {pool.submit(_work, work, task, index): index for index, task in enumerate(tasks)}
+    stop, stopper = context.Pipe(duplex=False)
+    channel = _Channel(context.Queue(), stop)
+    with stop, stopper, ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (channel,)) as pool:
         try:
+            with _deaf_to_interrupts():  # as what is started here then is
+                running = {pool.submit(_work, work, task, index): index for index, task in enumerate(tasks)}
             while running:
                 finished, _ = wait(running, _PAUSE, FIRST_COMPLETED)
                 _pass_on(channel, hear)
                 for future in finished:
                     yield Done(running.pop(future), _outcome(future))
         except BaseException:
-            channel.stop.set()
+            stopper.close()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-        finally:
-            channel.said.cancel_join_thread()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C, which a terminal sends to workers too, is for the parent alone, even while they start. Later it is heard.
+
+    Windows has no such thing: there a worker is deaf as soon as it has started.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:
@@ -105,16 +123,17 @@ def _begin(channel: _Channel) -> None:
     """In a worker, before anything else."""
     global _channel
     _channel = channel
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(channel.stop,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(stop: connection.Connection) -> None:
+    """Or when the parent says so."""
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    assert parent is not None
+    connection.wait([parent.sentinel, stop])
+    os._exit(1)
 
 
 def _work(work: Callable[[Task, Tell], Outcome], task: Task, index: int) -> Outcome:
@@ -123,7 +142,5 @@ def _work(work: Callable[[Task, Tell], Outcome], task: Task, index: int) -> Outc
 
     def tell(said: Any) -> None:
         channel.said.put((index, said))
-        if channel.stop.is_set():
-            raise KeyboardInterrupt
 
     return work(task, tell)
