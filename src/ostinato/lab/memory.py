@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,9 @@ from .workers import run as run_workers
 # Networks of a population: more are hardly faster each. Where there are few populations they are smaller, so that more
 # than one processor has work. It depends on the settings alone: any machine can go on where another one stopped.
 _MEMBERS, _MEMBERS_OF_FEW, _FEW = 16, 8, 3
+
+# What a process that was killed was writing.
+_HALF_WRITTEN = re.compile(r"\..+\.\d+(-journal)?")
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,12 @@ def _train(
         fraction = sum(_cost(g) * part for g, part in done.items()) / sum(map(_cost, groups))
         progress(Progress(group, training, finished, len(groups), fraction))
 
-    for index, results in run_workers(partial(_train_group, settings, folder), missing, workers, hear):
-        kept.add(results)
-        training_file(folder, missing[index]).unlink()
+    # Closed, or whatever is wrong here would leave workers at work behind it.
+    with closing(run_workers(partial(_train_group, settings, folder), missing, workers, hear)) as outcomes:
+        for index, results in outcomes:
+            kept.add(results)
+            training_file(folder, missing[index]).unlink()
+            done[missing[index]] = 1.0
 
 
 def _train_group(settings: Settings, folder: Path, group: Group, tell: Tell) -> list[Result]:
@@ -122,8 +130,10 @@ def finished(folder: str | Path) -> list[Result]:
     if not (Path(folder) / store.FILE).exists():
         return []
     with store.open_store(folder, read_only=True) as kept:
-        cells = [spec.rpartition(":")[2] for spec in kept.run().settings["cells"]]
-        return sorted(kept.results(), key=lambda r: (r.length, cells.index(r.cell), r.seed))
+        specs = kept.run().settings["cells"]
+        order = {spec.rpartition(":")[2]: k for k, spec in enumerate(specs)}
+        # A file may have a cell under another name than the cell itself has.
+        return sorted(kept.results(), key=lambda r: (r.length, order.get(r.cell, len(order)), r.cell, r.seed))
 
 
 def about(folder: str | Path) -> Run:
@@ -141,12 +151,14 @@ def network(folder: str | Path, cell: str | Cell, length: int, seed: int) -> Any
     Raises:
         DataError: the run has no such network.
     """
-    settings = _settings(about(folder))
     known = cell if isinstance(cell, Cell) else find(cell)
-    for group in _groups(settings, [known] * len(settings.cells)):
-        if group.length == length and seed in group.seeds:
-            return load_network(settings, group, seed, Path(folder))
-    raise DataError(f"{folder} holds no network of cell {known}, length {length} and seed {seed}")
+    with store.open_store(folder, read_only=True) as kept:
+        settings, results = _settings(kept.run()), kept.results(curves=False)
+    if (known.name, length, seed) not in {(result.cell, result.length, result.seed) for result in results}:
+        raise DataError(f"{folder} holds no network of cell {known}, length {length} and seed {seed}")
+    groups = _groups(settings, [known] * len(settings.cells))
+    group = next(group for group in groups if group.length == length and seed in group.seeds)
+    return load_network(settings, group, seed, Path(folder))
 
 
 def _check_labels(cells: Mapping[str, Cell]) -> None:
@@ -163,7 +175,8 @@ def _check_labels(cells: Mapping[str, Cell]) -> None:
 def _check_folder(folder: Path) -> None:
     if not (folder / store.FILE).exists() and folder.exists():
         strange = [] if folder.is_dir() else [folder]
-        strange = strange or [p for p in folder.iterdir() if p.name not in ("run.lock", "run.holder")]
+        ours = ("run.lock", "run.holder")
+        strange = strange or [p for p in folder.iterdir() if p.name not in ours and not _is_half_written(p)]
         if strange:
             raise DataError(
                 f"{folder} is there already and is not the folder of a run: choose another, or an empty one"
@@ -216,9 +229,13 @@ def _sweep(folder: Path, missing: list[Group]) -> None:
     training = folder / "training"
     training.mkdir(exist_ok=True)
     wanted = [training_file(folder, group) for group in missing]
-    for path in (*training.iterdir(), *folder.glob("models/.*")):
-        if path not in wanted:
-            path.unlink()
+    unwanted = [path for path in training.iterdir() if path not in wanted]
+    for path in (*unwanted, *filter(_is_half_written, (*folder.glob(".*"), *folder.glob("models/.*")))):
+        path.unlink()
+
+
+def _is_half_written(path: Path) -> bool:
+    return _HALF_WRITTEN.fullmatch(path.name) is not None
 
 
 def _groups(settings: Settings, cells: list[Cell]) -> list[Group]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -53,11 +53,11 @@ def cores() -> int:
 
 def run(
     work: Callable[[Task, Tell], Outcome], tasks: Sequence[Task], workers: int, hear: Callable[[int, Any], None]
-) -> Iterator[Done[Outcome]]:
+) -> Generator[Done[Outcome], None, None]:
     """`work(task, tell)` for every task, so many at a time; each outcome as soon as it is there.
 
-    One worker is this process itself. Other workers end with this process, however that ends, and when anything is
-    raised: at once, wherever they are, so `work` is what may be killed at any moment.
+    One worker is this process itself. Others end with this process, however that ends, and with this generator: when
+    anything is raised, or it is closed. They end at once, wherever they are: `work` is what may be killed at any time.
 
     Args:
         work: importable, as are its arguments: worker processes start afresh.
