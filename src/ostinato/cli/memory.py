@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
-import math
 import shlex
 import signal
 from dataclasses import asdict, replace
@@ -14,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from .tables import print_json, show_summary
 
 if TYPE_CHECKING:
-    from ..lab.measure import Measure
     from ..lab.recipe import Settings
     from ..lab.results import Result
 
@@ -122,7 +120,7 @@ def memory(
         interrupted = True
     results = lab.finished(folder)
     if json:
-        typer.echo(_document(settings, results, folder, report, interrupted=interrupted))
+        print_json(_document(settings, results, folder, report, interrupted=interrupted))
     elif results:
         _show(settings, results, folder, report)
     if interrupted:
@@ -157,70 +155,20 @@ def _number(text: str | None) -> float | None:
 
 def _document(
     settings: Settings, results: list[Result], folder: Path, report: Path | None, *, interrupted: bool
-) -> str:
-    """Everything as JSON; a number that is none is null."""
-    rows = [
-        {name: value for name, value in asdict(result).items() if name != "curve"}  # curves: ostinato runs export
-        for result in results
-    ]
-    document = {
-        "settings": asdict(settings),
-        "results": [{name: _finite(value) for name, value in row.items()} for row in rows],
-        "folder": str(folder),
-        "report": report and str(report),
-        "interrupted": interrupted,
-    }
-    return json_format.dumps(document, indent=2)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+) -> dict[str, Any]:
+    """Everything but the curves, which `ostinato runs export --curves` has."""
+    rows = [{name: value for name, value in asdict(result).items() if name != "curve"} for result in results]
+    files = {"folder": str(folder), "report": report and str(report)}
+    return {"settings": asdict(settings), "results": rows, **files, "interrupted": interrupted}
 
 
 def _show(settings: Settings, results: list[Result], folder: Path, report: Path | None) -> None:
-    from rich.console import Console
-
     from ..lab.measure import Measure
     from ..lab.tables import summary_table
 
     measure = Measure(settings.found_task.metric, settings.found_task.threshold)
-    Console().print(_table(summary_table(results, measure).to_dicts(), measure))
-    typer.echo(f"\n{_explained(measure)}")
-    typer.echo(f"best models: {folder / 'models'}; every number: ostinato runs export {shlex.quote(str(folder))}")
+    show_summary(summary_table(results, measure), measure)
+    typer.echo(f"\nthe best models: {folder / 'models'}")
+    typer.echo(f"every number: ostinato runs export {shlex.quote(str(folder))}")
     if report:
         typer.echo(f"report: {report}")
-
-
-def _table(rows: list[dict[str, Any]], measure: Measure) -> Any:
-    from rich.table import Table
-
-    table = Table("length", "cell", box=None, padding=(0, 2, 0, 0))
-    for name in (f"test {measure.metric}", "95% interval", "seeds that solved it", "95% interval", "steps to solve"):
-        table.add_column(name, justify="right")
-    if any(row["diverged"] for row in rows):
-        table.add_column("diverged", justify="right")
-    last = None
-    for row in rows:
-        length = str(row["length"]) if row["length"] != last else ""
-        last = row["length"]
-        steps = "" if row["median_steps"] is None else f"{row['median_steps']:,}"
-        solved = f"{round(row['solved'] * row['seeds'])} of {row['seeds']}"
-        values = [length, row["cell"], *_interval(row, "test", measure), solved]
-        values += [f"{row['solved_low']:.0%} to {row['solved_high']:.0%}", steps]
-        table.add_row(*values, *([str(row["diverged"])] if len(table.columns) > len(values) else []))
-    return table
-
-
-def _interval(row: dict[str, Any], name: str, measure: Measure) -> tuple[str, str]:
-    """The mean and its interval in words; empty where there is none."""
-    mean, low, high = (row[name], row[f"{name}_low"], row[f"{name}_high"])
-    if mean is None:
-        return "", ""
-    return measure.text(mean), "" if low is None else f"{measure.text(low)} to {measure.text(high)}"
-
-
-def _explained(measure: Measure) -> str:
-    return (
-        f"Solved: {measure.goal} on test. Intervals: the mean by bootstrap, the share by Wilson. "
-        "Steps to solve: when half of the seeds had it on dev."
-    )

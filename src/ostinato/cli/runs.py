@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_format
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from .tables import console, interval, make_table, print_json, show_summary
 
 if TYPE_CHECKING:
-    import polars as pl
-    from rich.console import Console
-    from rich.table import Table
-
     from ..lab.comparison import Row
     from ..lab.measure import Measure
     from ..lab.results import Result, Run
@@ -71,7 +66,7 @@ def list_runs(
         raise DataError(f"there is no folder '{folder}'")
     found = find(folder)
     if json:
-        _print_json([_found_document(each) for each in found])
+        print_json([_found_document(each) for each in found])
     elif found:
         _show_list(found)
     if not found:
@@ -133,42 +128,21 @@ def show(folder: _Folder, json: _Json = False) -> None:
         table = summary_table(results, measure(run))
     if json:
         counts = {"networks": len(results), "planned": planned(run)}
-        _print_json(
+        print_json(
             {"folder": str(folder), **asdict(run), **counts, "summary": table.to_dicts() if table is not None else []}
         )
         return
     typer.echo(run.command)
-    about = _table(header=False)
+    about = make_table(header=False)
     about.add_row("experiment", run.experiment)
     about.add_row("started", f"{_minute(run)} UTC")
     for name in ("settings", "versions", "machine"):
         about.add_row(name, ", ".join(f"{key} {_words(value)}" for key, value in getattr(run, name).items()))
     about.add_row("networks", _networks(len(results), planned(run)))
-    _console().print(about)
+    console().print(about)
     if table is not None:
         typer.echo()
-        _show_summary(table, measure(run))
-
-
-def _show_summary(table: pl.DataFrame, measure: Measure) -> None:
-    from ..lab.measure import percent
-
-    shown = _table(
-        "length", "cell", numbers=("networks", f"test {measure.metric}", "95 % interval", "solved", "diverged")
-    )
-    for row in table.iter_rows(named=True):
-        known = row["test"] is not None
-        shown.add_row(
-            str(row["length"]),
-            row["cell"],
-            str(row["seeds"]),
-            measure.text(row["test"]) if known else "",
-            _interval(measure.text, row["test_low"], row["test_high"]),
-            percent(row["solved"]),
-            str(row["diverged"]),
-        )
-    _console().print(shown)
-    typer.echo(f"\nsolved: {measure.goal} on test")
+        show_summary(table, measure(run))
 
 
 @runs.command()
@@ -203,7 +177,7 @@ def compare(
             part: {name: {"a": pair[0], "b": pair[1]} for name, pair in values.items()}
             for part, values in differing.items()
         }
-        _print_json({"a": str(a), "b": str(b), **differences, "comparison": [_row_document(row) for row in rows]})
+        print_json({"a": str(a), "b": str(b), **differences, "comparison": [_row_document(row) for row in rows]})
         return
     typer.echo(f"A: {a}, {_minute(run_a)} UTC\nB: {b}, {_minute(run_b)} UTC\n")
     _show_differing(differing)
@@ -229,15 +203,15 @@ def _show_differing(differing: Mapping[str, Mapping[str, tuple[Any, Any]]]) -> N
     if not any(differing.values()):
         typer.echo("Settings, versions and machine are the same.")
         return
-    table = _table("differing", "A", "B")
+    table = make_table("differing", "A", "B")
     for values in differing.values():
         for name, pair in values.items():
             table.add_row(name, *map(_words, pair))
-    _console().print(table)
+    console().print(table)
 
 
 def _show_comparison(rows: Sequence[Row], measure: Measure) -> None:
-    table = _table("length", "cell", numbers=("A", "B", "B - A", "pairs", "B - A in pairs", "95 % interval"))
+    table = make_table("length", "cell", numbers=("A", "B", "B - A", "pairs", "B - A in pairs", "95 % interval"))
     for row in rows:
         mean = row.paired.mean
         table.add_row(
@@ -250,9 +224,9 @@ def _show_comparison(rows: Sequence[Row], measure: Measure) -> None:
             _known(measure.difference, row.difference),
             str(mean.count or ""),
             _known(measure.difference, mean.estimate),
-            _interval(measure.difference, mean.low, mean.high),
+            interval(measure.difference, mean.low, mean.high),
         )
-    _console().print(table)
+    console().print(table)
     unit = "; B - A: percentage points" if measure.unit else ""
     typer.echo(f"\nA, B: mean {measure.name} on test (of how many networks){unit}")
 
@@ -308,41 +282,6 @@ def _read(folder: Path, curves: bool = False) -> tuple[Run, list[Result]]:
         return store.run(), store.results(curves=curves)
 
 
-# How things are written.
-
-
-def _console() -> Console:
-    """On a terminal as wide as that is; elsewhere, a pipe or a file, no line is ever broken."""
-    from rich.console import Console
-
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 10_000
-    return console
-
-
-def _table(*words: str, numbers: Sequence[str] = (), header: bool = True) -> Table:
-    from rich.table import Table
-
-    table = Table(*words, box=None, padding=(0, 2, 0, 0), show_header=header)
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
-
-
-def _print_json(document: object) -> None:
-    typer.echo(json_format.dumps(_plain(document), indent=2))
-
-
-def _plain(value: Any) -> Any:
-    """The value without what JSON lacks: None for a number that is not finite."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _minute(run: Run) -> str:
     return run.started[:16].replace("T", " ")
 
@@ -359,7 +298,3 @@ def _words(value: Any) -> str:
 
 def _known(text: Any, value: float) -> str:
     return "" if math.isnan(value) else text(value)
-
-
-def _interval(text: Any, low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None or math.isnan(low) else f"{text(low)} to {text(high)}"
