@@ -22,7 +22,7 @@ _RECIPE = "How a network is trained (the recipe of the task, if not given)"
 
 
 def memory(
-    task: Annotated[str, typer.Option(metavar="NAME", help="What is to be remembered; see below.")] = "digit-sum",
+    task: Annotated[str, typer.Option(metavar="NAME", help="What is to be remembered; the tasks are named above.")] = "digit-sum",
     cells: Annotated[
         list[str], typer.Option(metavar="NAME...", help="Cells of the library, or path/to/file.py:name.")
     ] = ["srn", "lstm"],  # noqa: B006
