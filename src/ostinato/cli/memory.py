@@ -22,7 +22,9 @@ _RECIPE = "How a network is trained (the recipe of the task, if not given)"
 
 
 def memory(
-    task: Annotated[str, typer.Option(metavar="NAME", help="What is to be remembered; the tasks are named above.")] = "digit-sum",
+    task: Annotated[
+        str, typer.Option(metavar="NAME", help="What is to be remembered; the tasks are named above.")
+    ] = "digit-sum",
     cells: Annotated[
         list[str], typer.Option(metavar="NAME...", help="Cells of the library, or path/to/file.py:name.")
     ] = ["srn", "lstm"],  # noqa: B006
@@ -87,7 +89,6 @@ def memory(
     from .cells import find_cell
     from .progress import progress
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is an interruption to go on from
     own = {name: find_cell(name) for name in cells}
     settings = Settings.of(
         task,
@@ -95,7 +96,7 @@ def memory(
         lengths=lengths or None,
         seeds=seeds,
         seed=seed,
-        steps=_steps(task, steps, epochs, batch_size),
+        steps=steps,
         batch_size=batch_size,
         hidden_size=hidden_size,
         learning_rate=learning_rate,
@@ -105,11 +106,14 @@ def memory(
     )
     if clip_norm == "none":
         settings = replace(settings, clip_norm=None)
+    if epochs is not None:
+        settings = replace(settings, steps=_steps(settings, steps, epochs))
     folder = out or Path("runs") / f"memory-{datetime.now():%Y%m%d-%H%M%S}"
     torch.set_num_threads(1)  # a second thread would help little, and on a busy machine harm much
     report, interrupted = None, False
     before = len(lab.finished(folder))
     planned = len(settings.cells) * len(settings.lengths) * settings.seeds
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is an interruption to go on from
     try:
         with progress() as tell:
             lab.run(settings, folder, own, tell, cores() if workers is None else workers)
@@ -129,19 +133,24 @@ def memory(
         raise typer.Exit(130)
 
 
-def _steps(task: str, steps: int | None, epochs: int | None, batch_size: int | None) -> int | None:
-    """How many batches were asked for; None: as many as the recipe says."""
-    if epochs is None:
-        return steps
+def _steps(settings: Settings, steps: int | None, epochs: int) -> int:
+    """How many batches these epochs are."""
+    from ..lab.networks import load_data
+
     if steps is not None:
         raise DataError(f"--epochs {epochs} and --steps {steps} are two ways to say one thing: give one of them")
-    from ..tasks import find
-
-    found = find(task)
-    examples = found.data(found.lengths[0], 0).train
-    if examples is None:
-        raise DataError(f"{task} has new sequences in every batch, so it has no epochs: give --steps")
-    return epochs * -(-len(examples.targets) // (batch_size or found.recipe.batch_size))
+    if epochs < 1:
+        raise DataError(f"epochs is {epochs}; it must be at least 1")
+    examples = [load_data(settings, length, settings.seed).train for length in settings.lengths]
+    counts = {len(each.targets) for each in examples if each is not None}
+    if not counts:
+        raise DataError(f"{settings.task} has new sequences in every batch, so it has no epochs: give --steps")
+    if len(counts) > 1:
+        raise DataError(
+            f"an epoch is not as long for every length, as {settings.data} has from {min(counts)} to {max(counts)} "
+            "training sequences: give --steps"
+        )
+    return epochs * -(-counts.pop() // settings.batch_size)
 
 
 def _number(text: str | None) -> float | None:

@@ -54,7 +54,7 @@ class Settings:
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise DataError(f"{name.replace('_', ' ')} is {value}; it must be above 0")
+                raise DataError(f"{name.replace('_', ' ')} is {value}; it must be above 0 and finite")
         if self.data is not None and self.task != "digit-sum":
             raise DataError(f"data files are those of digit-sum; {self.task} draws its own")
 
