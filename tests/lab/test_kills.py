@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from ostinato.cli import app
 from ostinato.errors import DataError
-from ostinato.lab import memory, report, store
+from ostinato.lab import memory, report
 from ostinato.lab.recipe import Settings
 from ostinato.lab.store import Store
 from ostinato.train import PopulationRunner
