@@ -110,9 +110,14 @@ def _planes(plan: Plan, states: tuple[Tensor | None, ...]) -> Tensor:
     return planes
 
 
+def _first(rows: Tensor, columns: int) -> Tensor:
+    """[..., columns] of rows that are padded to whole vectors, or are not."""
+    return rows if rows.shape[-1] == columns else rows.narrow(-1, 0, columns)
+
+
 def _states(plan: Plan, planes: Tensor) -> list[Tensor]:
     """The states in `planes`, as the caller knows them."""
-    states = [plan.rows.unsort(state) for state in planes.narrow(-1, 0, plan.sizes.units).unbind(1)]
+    states = [plan.rows.unsort(state) for state in _first(planes, plan.sizes.units).unbind(1)]
     return [state.squeeze(0) for state in states] if plan.single else states
 
 
@@ -151,10 +156,8 @@ class _Backward:
         sizes, blocks, dtype = plan.sizes, plan.blocks, plan.dtype
         units, networks = sizes.units, sizes.population
         grad_output, *grad_state = grads
-        if grad_output is None:
-            grad_rows = torch.zeros(plan.rows.count, units, dtype=dtype, device="cpu")
-        else:
-            grad_rows = plan.rows.gather(grad_output)
+        # Where only the final state has a gradient, every slice at every step reads the same zeros.
+        grad_rows = plan.no_gradient if grad_output is None else plan.rows.gather(grad_output)
         inputs_row, units_row = plan.whole(sizes.inputs), plan.whole(units)
         self.grad_state = _planes(plan, tuple(grad_state))
         x_rows = networks * sizes.table_rows if sizes.table_rows else plan.rows.count
@@ -187,6 +190,7 @@ class _Backward:
             "slots": run.slots.data_ptr(),
             "kept": run.kept.data_ptr(),
             "grad_output": grad_rows.data_ptr(),
+            "grad_row": 0 if grad_output is None else units,
             "grad_state": self.grad_state.data_ptr(),
             "sums": self.sums.data_ptr(),
             "grad_x": address(self.grad_x),
@@ -204,8 +208,8 @@ class _Backward:
         bias_ih = restore(totals[:, : blocks.from_x], blocks.order_x)
         grad_ih = grad_hh = None
         if self.grad_ih is not None and self.grad_hh is not None:
-            grad_ih = restore(self.grad_ih.narrow(-1, 0, plan.sizes.inputs), blocks.order_x)
-            grad_hh = restore(self.grad_hh.narrow(-1, 0, units), blocks.order_h)
+            grad_ih = restore(_first(self.grad_ih, plan.sizes.inputs), blocks.order_x)
+            grad_hh = restore(_first(self.grad_hh, units), blocks.order_h)
         if blocks.diagonal:
             grad_hh = totals[:, blocks.slots + blocks.own_vectors :]
             bias_hh = bias_ih[:, blocks.diagonal]
@@ -220,7 +224,7 @@ class _Backward:
         if self.grad_x is None:
             return None
         sizes = self.plan.sizes
-        rows = self.grad_x.narrow(-1, 0, sizes.inputs)
+        rows = _first(self.grad_x, sizes.inputs)
         if sizes.table_rows:
             return rows
         padded = self.plan.rows.scatter(rows, sizes.population, sizes.steps, sizes.batch)

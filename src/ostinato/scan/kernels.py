@@ -236,9 +236,12 @@ def forward(
 def through_time(
     counters, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
     state_row, state_count, vector_count, kept_plane, reverse, want_x, grad_x_row, sums_row, panels_x, panels_h,
-    vectors, offsets, grad_state, slots, kept, grad_output, sums, grad_x, zeros, matmul, cell_function, zero,
+    vectors, offsets, grad_state, slots, kept, grad_output, grad_row, sums, grad_x, zeros, matmul, cell_function, zero,
 ):  # fmt: skip
-    """Every step backward: slots become dL/d(pre-activation), grad_state dL/d(initial state)."""
+    """Every step backward: slots become dL/d(pre-activation), grad_state dL/d(initial state).
+
+    `grad_row` is `units`, or 0 where every step has the same grad_output: none.
+    """
     plane = batch * state_row
     while True:
         task = next_task(counters, 1)
@@ -258,7 +261,7 @@ def through_time(
                 continue
             z = advance(like, row * slots_row)
             kept_t = advance(pointer_to(kept, zero), row * units)
-            grad_t = advance(pointer_to(grad_output, zero), row * units)
+            grad_t = advance(pointer_to(grad_output, zero), row * grad_row)
             strides = (slots_row, state_row, kept_plane, plane)
             call(cell_function, (z, kept_t, grad_t, dh, v, total, *strides, rows, units))
             if h_columns:
@@ -351,8 +354,8 @@ def backward(
     counters, population, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first,
     slots_row, state_row, state_count, vector_count, kept_plane, reverse, x_shared, want_x, want_weights, grad_x_row,
     sums_row, grad_ih_row, grad_hh_row, x, weight_ih, weight_hh, panels_x, panels_h, vectors, offsets, grad_state,
-    slots, kept, grad_output, sums, grad_x, grad_ih, grad_hh, table_rows, ids, by_id, by_id_row, blocks, zeros, matmul,
-    cell_function, zero,
+    slots, kept, grad_output, grad_row, sums, grad_x, grad_ih, grad_hh, table_rows, ids, by_id, by_id_row, blocks,
+    zeros, matmul, cell_function, zero,
 ):  # fmt: skip
     """The gradients of everything, from the buffers that `forward` kept; slots and grad_state are overwritten."""
     counters, offsets = indices_at(counters), indices_at(offsets)
@@ -364,8 +367,8 @@ def backward(
     through_time(
         counters, tasks, slices, slice_rows, steps, batch, inputs, units, x_columns, h_columns, h_first, slots_row,
         state_row, state_count, vector_count, kept_plane, reverse, want_every_x, grad_x_row, sums_row,
-        panels_x, panels_h, vectors, offsets, grad_state, slots, kept, grad_output, sums, grad_x, zeros, matmul,
-        cell_function, zero,
+        panels_x, panels_h, vectors, offsets, grad_state, slots, kept, grad_output, grad_row, sums, grad_x, zeros,
+        matmul, cell_function, zero,
     )  # fmt: skip
     if table_rows:
         table_gradients(

@@ -85,6 +85,7 @@ class Plan:
         self.blocks_of_weights = sizes.population * (
             -(-self.x_columns // BLOCK_COLUMNS) + -(-self.h_columns // BLOCK_COLUMNS)
         )
+        self.no_gradient = torch.zeros(self.slice_rows * units, dtype=self.dtype, device="cpu")
         self._fixed = self._fixed_arguments()
         self._templates: dict[str, bytes] = {}
 
