@@ -110,7 +110,7 @@ def _outcome(future: Future[Outcome]) -> Outcome:
         return future.result()
     except BrokenProcessPool:
         raise OstinatoError(
-            "a worker process has died, perhaps for want of memory: the same command goes on, and --workers 1 needs less"
+            "a worker process has died, perhaps for want of memory: the same command goes on; --workers 1 needs less"
         ) from None
 
 
