@@ -54,6 +54,8 @@ class _Clock:
         if self.first is None:
             self.first = now, fraction
         begin, already = self.first
+        if fraction >= 1:
+            return "done"
         if fraction <= already:
             return "begun"
         return f"{duration((now - begin) * (1 - fraction) / (fraction - already))} left"
@@ -67,7 +69,7 @@ class _Clock:
 
 def _where(p: Progress) -> str:
     scores = [abs(score) for score in p.training.scores if math.isfinite(score)]
-    mean = f"{sum(scores) / len(scores):.2f}" if scores else "no number"
+    mean = f"{sum(scores) / len(scores):.2g}" if scores else "no number"
     return f"{p.group.cell}, length {p.group.length}: dev {mean} in the mean ({p.finished} of {p.count} done)"
 
 
