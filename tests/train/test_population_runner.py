@@ -92,6 +92,20 @@ def test_every_member_has_its_own_learning_rate(optimizer):
             assert_same(parameter.detach(), model.get_parameter(name).detach(), name, allowance=1e-4)
 
 
+def test_sequences_of_different_lengths_are_padded_for_every_member():
+    """A member whose sequences are padded, with lengths, ends where it ends without the padding."""
+    tokens, targets = examples()
+    padded = torch.cat([tokens, torch.full((3, 22, 4), 4)], dim=2)
+    lengths = torch.full((3, 22), 6)
+    train = (padded, lengths, targets)
+    whole = runner(evaluate_every=30)
+    state = whole.fit(Epochs(train, 8), (padded[:, :9], lengths[:, :9], targets[:, :9]), steps=30)
+    expected = runner(evaluate_every=30)
+    plain = expected.fit(Epochs((tokens, targets), 8), (tokens[:, :9], targets[:, :9]), steps=30)
+    for name, tensor in state.best.items():
+        assert_same(tensor, plain.best[name], name, allowance=1e-5)
+
+
 def test_the_best_of_every_member_is_kept():
     whole = runner(evaluate_every=3, lr=0.1)
     state = fit(whole, steps=45)

@@ -194,6 +194,8 @@ def _recipe(run: Run, networks: pl.DataFrame) -> dict[str, str]:
 def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(_setting, value))
+    if value is None:
+        return "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 
