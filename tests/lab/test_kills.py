@@ -1,5 +1,6 @@
 """A run that is killed at any moment goes on, and ends with the numbers of one that nobody disturbed."""
 
+import mmap
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ from ostinato.errors import DataError
 from ostinato.lab import memory, report
 from ostinato.lab.recipe import Settings
 from ostinato.lab.store import Store
-from ostinato.train import PopulationRunner
+from ostinato.train import Epochs, PopulationRunner
 
 #: Of the moments.
 SEED = 20260501
@@ -197,6 +198,24 @@ class Killer:
         self.left -= 1
 
 
+class Steps:
+    """How many steps are made, by this process and by those that it forks."""
+
+    def __init__(self, monkeypatch):
+        self.made = mmap.mmap(-1, 1)
+        at = Epochs.at
+
+        def counted(batches, step):
+            self.made[0] += 1
+            return at(batches, step)
+
+        monkeypatch.setattr(Epochs, "at", counted)
+
+    def since(self):
+        made, self.made[0] = self.made[0], 0
+        return made
+
+
 def run_killed(folder, n):
     """Run in a process that is killed the n-th time; whether it came to that."""
     child = os.fork()
@@ -217,16 +236,20 @@ def run_killed(folder, n):
 @pytest.mark.filterwarnings("ignore:.*fork")
 def test_killed_at_every_write(monkeypatch, tmp_path):
     monkeypatch.setitem(PopulationRunner.fit.__kwdefaults__, "checkpoint_seconds", 0.0)  # after every step
+    steps, draw = Steps(monkeypatch), random.Random(SEED)
     memory.run(SMALL, tmp_path / "undisturbed")
-    expected, draw = numbers(tmp_path / "undisturbed"), random.Random(SEED)
+    expected, needed = numbers(tmp_path / "undisturbed"), steps.since()
+    assert needed == 2 * 2
     for n in count():
         folder = tmp_path / str(n)
-        if not run_killed(folder, n):
+        kills = run_killed(folder, n)
+        if not kills:
             break
         if n % 4 == 0:
-            run_killed(folder, draw.randrange(60))  # and once more while it goes on
+            kills += run_killed(folder, draw.randrange(60))  # and once more while it goes on
         memory.run(SMALL, folder)
         assert numbers(folder) == expected, n
+        assert steps.since() <= needed + kills, n  # no more than the latest step is made again
         assert_nothing_is_left(folder)
     assert n > 60
     assert numbers(folder) == expected

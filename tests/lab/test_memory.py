@@ -117,7 +117,7 @@ def test_every_task_trains(task, tmp_path):
     for r in results:
         network = memory.network(tmp_path, r.cell, length, r.seed)
         test = load_data(settings, length, r.seed).test
-        metric = train.accuracies if TASKS[task].metric == "accuracy" else train.squared_errors
+        metric = train.member_accuracy if TASKS[task].metric == "accuracy" else train.member_squared_error
         (again,) = train.evaluate_members(Population([network]), [t.unsqueeze(0) for t in test], metric)
         assert r.test == pytest.approx(again.item(), abs=1e-6)
         assert math.isfinite(r.dev)
@@ -395,6 +395,6 @@ def test_an_error_leaves_no_worker_at_work(tmp_path, monkeypatch):
 
     monkeypatch.setattr(memory, "run_workers", watched)
     monkeypatch.setattr(Store, "add", full)
-    with pytest.raises(DataError, match="the disk is full"):
+    with pytest.raises(DataError, match="the disk is full") as raised:
         memory.run(SHORT, tmp_path)
-    assert ended
+    assert ended, raised  # as long as there is the error there is its traceback, which holds what is not closed

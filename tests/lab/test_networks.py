@@ -117,9 +117,12 @@ def test_the_kept_models_are_the_best(tmp_path):
 
 
 def test_what_was_interrupted_goes_on_with_the_same_numbers(tmp_path):
+    """Stopped where the best models so far are not the latest."""
+    settings = replace(SETTINGS, learning_rate=0.1, steps=157)
     (tmp_path / "a").mkdir()
-    whole = train_in(tmp_path / "a")
-    stops = sorted(random.Random(3).sample(range(10, 57, 10), 3))
+    whole = train_in(tmp_path / "a", settings)
+    stops = sorted(random.Random(3).sample(range(10, 157, 10), 3))
+    assert any(result.best_step < stops[-1] for result in whole)
 
     def stop(progress):
         if stops and progress.step == stops[0]:
@@ -129,8 +132,8 @@ def test_what_was_interrupted_goes_on_with_the_same_numbers(tmp_path):
     (tmp_path / "b" / "training").mkdir(parents=True)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            train_group(SETTINGS, GROUP, tmp_path / "b", stop)
-    again = train_group(SETTINGS, GROUP, tmp_path / "b", stop)
+            train_group(settings, GROUP, tmp_path / "b", stop)
+    again = train_group(settings, GROUP, tmp_path / "b", stop)
     assert [replace(result, seconds=0) for result in again] == [replace(result, seconds=0) for result in whole]
     assert models_file(tmp_path / "a", GROUP).read_bytes() == models_file(tmp_path / "b", GROUP).read_bytes()
 
