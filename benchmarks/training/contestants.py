@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ostinato.nn import Population
-from ostinato.train import cross_entropies
+from ostinato.train import member_cross_entropy
 
 from ..contestants import THEIRS, Mode
 from .task import CLASSES, DIGITS, LEARNING_RATE, SHAPE, Task, make_network
@@ -76,7 +76,7 @@ class PopulationTrainer(TorchTrainer):
     def __init__(self, task: Task) -> None:
         population = Population.build(lambda: make_network(task.kind), range(task.networks))
         batches = list(zip(task.digits.unbind(), task.labels.unbind(), strict=True))
-        super().__init__(f"population of {task.networks}", population, cross_entropies, batches)
+        super().__init__(f"population of {task.networks}", population, member_cross_entropy, batches)
         self.networks = task.networks
 
     def figures(self) -> dict[str, Tensor]:

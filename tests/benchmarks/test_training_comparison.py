@@ -12,7 +12,7 @@ from benchmarks.training.contestants import PopulationTrainer, torch_trainer
 from benchmarks.training.task import make_task
 
 from benchmarks import timing
-from ostinato.train import cross_entropies
+from ostinato.train import member_cross_entropy
 
 
 class OtherRate(PopulationTrainer):
@@ -43,7 +43,7 @@ class MeanOfNetworks(PopulationTrainer):
 
     def __init__(self, task):
         super().__init__(task)
-        self.loss = lambda logits, labels: cross_entropies(logits.roll(1, 0) * 0.01 + logits * 0.99, labels)
+        self.loss = lambda logits, labels: member_cross_entropy(logits.roll(1, 0) * 0.01 + logits * 0.99, labels)
 
 
 class OneStandsStill(PopulationTrainer):
@@ -60,7 +60,7 @@ class OneStandsStill(PopulationTrainer):
 class NotANumber(PopulationTrainer):
     def __init__(self, task):
         super().__init__(task)
-        self.loss = lambda logits, labels: cross_entropies(logits, labels) * float("nan")
+        self.loss = lambda logits, labels: member_cross_entropy(logits, labels) * float("nan")
 
 
 PLANTED = {

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ostinato import cell, sigmoid, tanh
 from ostinato.cells import CELLS
 from ostinato.errors import DefinitionError, ShapeError
 from ostinato.nn import (
@@ -57,26 +58,29 @@ def of_member(value, i):
     return value[0 if len(value) == 1 else i]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("make", [lambda c: SequenceClassifier(10, 4, cell=c), lambda c: Recurrent(c, 5, 6, 2)])
-def test_members_start_to_the_bit_as_they_do_alone(cell, make):
+def test_members_start_to_the_bit_as_they_do_alone(name, make):
+    def build():
+        return xavier_initialise(make(name))
+
     before = torch.get_rng_state()
-    population = Population.build(lambda: xavier_initialise(make(cell)), SEEDS)
+    population = Population.build(build, SEEDS)
     assert torch.equal(torch.get_rng_state(), before)
     for i, seed in enumerate(SEEDS):
-        expected = alone(lambda: xavier_initialise(make(cell)), seed).state_dict()
+        expected = alone(build, seed).state_dict()
         member = population.member(i)
-        assert type(member) is type(make(cell))
+        assert type(member) is type(make(name))
         assert list(member.state_dict()) == list(expected)
-        for name, tensor in member.state_dict().items():
-            assert torch.equal(tensor, expected[name]), name
+        for key, tensor in member.state_dict().items():
+            assert torch.equal(tensor, expected[key]), key
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_recurrent_layer_of_any_cell(cell, shared):
+def test_a_recurrent_layer_of_any_cell(name, shared):
     x = torch.randn(1 if shared else 3, 6, 4, 5)
-    assert_computes_what_its_members_do(lambda: Recurrent(cell, 5, 7), x)
+    assert_computes_what_its_members_do(lambda: Recurrent(name, 5, 7), x)
 
 
 def test_layers_directions_states_and_lengths():
@@ -152,6 +156,41 @@ def test_a_member_comes_out_in_the_mode_of_the_population():
     assert not population.eval().member(0).training
 
 
+def test_a_member_has_the_dtype_and_the_frozen_parameters_of_the_population():
+    population = Population.build(lambda: LSTM(3, 4), SEEDS).double()
+    population.network.weight_ih_l0.requires_grad_(False)
+    with torch.no_grad():
+        population.network.weight_hh_l0[1, 0, 0] = 1 + 1e-12
+    member = population.member(1)
+    assert member.weight_hh_l0[0, 0].item() == 1 + 1e-12
+    assert not member.weight_ih_l0.requires_grad
+    assert member.weight_hh_l0.requires_grad
+
+
+@pytest.mark.parametrize("change", [{"max_norm": 0.1}, {"padding_idx": 0}, {"scale_grad_by_freq": True}], ids=str)
+def test_an_embedding_that_was_put_in_does_what_it_does(change):
+    torch.manual_seed(0)
+    model = SequenceClassifier(10, 3)
+    model.embedding = Embedding(10, 32, **change)
+    tokens = torch.tensor([[0, 1, 1, 2] * 6])
+    vectors = nn.Embedding(10, 32, **change)
+    vectors.load_state_dict(model.embedding.state_dict())
+    model(tokens).sum().backward()
+    _, (h, _) = model.recurrent(vectors(tokens).transpose(0, 1))
+    model.linear(h[-1]).sum().backward()
+    assert_same(model.embedding.weight.grad, vectors.weight.grad)
+    assert_same(model.embedding.weight.detach(), vectors.weight.detach())
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_full_backward_pre_hook"])
+def test_hooks_of_the_embedding_are_called(register):
+    model, called = SequenceClassifier(10, 3), []
+    getattr(model.embedding, register)(lambda *_: called.append(1))
+    model(torch.tensor([[0, 1, 1, 2] * 6])).sum().backward()
+    assert called
+
+
 def test_letting_members_go():
     population = Population.build(lambda: SequenceClassifier(4, 3), SEEDS)
     tokens = torch.randint(0, 4, (1, 2, 6))
@@ -182,6 +221,14 @@ def test_frozen_parameters_stay_frozen():
     assert network.weight_ih_l0.requires_grad
 
 
+def mine(activation):
+    @cell(gates="a", state="h")
+    def mine(a, h):
+        return activation(a) + 0.5 * h
+
+    return mine
+
+
 def tied():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
@@ -198,6 +245,13 @@ def tied():
          lambda: Population([nn.Linear(2, 2), nn.Linear(2, 2).double()])),
         ("a BatchNorm1d has 'weight' of its own and cannot be in a population",
          lambda: Population([nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))])),
+        ("member 1 is not built like member 0: the network is SequenceClassifier.pooling=mean.",
+         lambda: Population([SequenceClassifier(4, 3), SequenceClassifier(4, 3, pooling="mean")])),
+        ("of another cell called 'mine'",
+         lambda: Population([Recurrent(mine(tanh), 3, 4), Recurrent(mine(sigmoid), 3, 4)])),
+        ("on backend 'cpu'", lambda: Population([LSTM(3, 4), LSTM(3, 4, backend="cpu")])),
+        ("gradient False", lambda: Population([LSTM(3, 4), LSTM(3, 4).requires_grad_(False)])),
+        ("an Embedding with max_norm", lambda: Population([Embedding(4, 3, max_norm=1.0)])),
         ("0.weight and 1.weight are one parameter", lambda: Population([tied()])),
         ("a Tanh has no parameters", lambda: Population([nn.Tanh()])),
         ("there are 2 scales for 3 seeds", lambda: Population.build(lambda: LSTM(3, 4), SEEDS, scales=(1, 2))),
@@ -218,6 +272,10 @@ def test_what_is_no_population(message, make):
          lambda: Population.build(lambda: SequenceClassifier(4, 3), SEEDS)(torch.zeros(2, 6, dtype=torch.int64))),
         (r"initial state h is \[1, 2, 4\]; it must be \[P, num_layers \* directions, B, D\] = \[3, 1, 2, 4\]",
          lambda: Population.build(lambda: SRN(3, 4), SEEDS)(torch.randn(1, 5, 2, 3), torch.randn(1, 2, 4))),
+        (r"input is \[2, 2, 3\]; for a population of 3 it must be \[3, ..., 3\]",
+         lambda: Population.build(lambda: nn.Linear(3, 4), SEEDS)(torch.randn(2, 2, 3))),
+        (r"network.weight is \[2, 5, 3\]; it must be \[P, 4, 3\]",
+         lambda: Population.build(lambda: nn.Linear(3, 4), SEEDS).assign({"network.weight": torch.zeros(2, 5, 3)})),
         ("an id is 9; the table has rows from 0 to 3",
          lambda: Population.build(lambda: SequenceClassifier(4, 3), SEEDS)(torch.full((1, 2, 6), 9))),
         ("the ids are from 9 to 9; a table has 4 rows",

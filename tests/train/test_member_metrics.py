@@ -13,14 +13,14 @@ from ostinato.train import (
     Epochs,
     Fresh,
     LearningRates,
-    accuracies,
     clip_member_norms,
-    cross_entropies,
     evaluate_members,
+    member_accuracy,
+    member_cross_entropy,
+    member_squared_error,
     negated,
-    squared_errors,
 )
-from ostinato.train.member_metrics import IGNORED
+from ostinato.train.member_metrics import _IGNORE_INDEX as IGNORED
 from tolerances import assert_same
 
 P, B, T, C = 3, 5, 4, 6
@@ -32,25 +32,25 @@ def draw(*shape, ignored=0):
     return logits, targets
 
 
-@pytest.mark.parametrize(("shape", "ignored"), [((P, B), 0), ((P, B, T), 0), ((P, B, T), 7)])
+@pytest.mark.parametrize(("shape", "ignored"), [((P, B), 0), ((P, B), 2), ((P, B, T), 0), ((P, B, T), 7)])
 def test_cross_entropies_and_accuracies(shape, ignored):
     logits, targets = draw(*shape, ignored=ignored)
     for i in range(P):
         expected = cross_entropy(logits[i].flatten(0, -2), targets[i].flatten())
-        assert_same(cross_entropies(logits, targets)[i], expected)
+        assert_same(member_cross_entropy(logits, targets)[i], expected)
         asked = targets[i] != IGNORED
         right = (logits[i].argmax(-1) == targets[i])[asked].double().mean()
-        assert_same(accuracies(logits, targets)[i], right)
+        assert_same(member_accuracy(logits, targets)[i], right)
     shared = targets[:1]
-    assert_same(cross_entropies(logits, shared), cross_entropies(logits, shared.expand(shape)))
-    assert_same(accuracies(logits, shared), accuracies(logits, shared.expand(shape)))
+    assert_same(member_cross_entropy(logits, shared), member_cross_entropy(logits, shared.expand(shape)))
+    assert_same(member_accuracy(logits, shared), member_accuracy(logits, shared.expand(shape)))
 
 
 def test_squared_errors():
     outputs, targets = torch.randn(P, B, 1), torch.randn(P, B)
     for i in range(P):
-        assert_same(squared_errors(outputs, targets)[i], mse_loss(outputs[i, :, 0], targets[i]))
-        assert_same(negated(squared_errors)(outputs, targets)[i], -mse_loss(outputs[i, :, 0], targets[i]))
+        assert_same(member_squared_error(outputs, targets)[i], mse_loss(outputs[i, :, 0], targets[i]))
+        assert_same(negated(member_squared_error)(outputs, targets)[i], -mse_loss(outputs[i, :, 0], targets[i]))
 
 
 def test_each_member_is_clipped_by_its_own_norm():
@@ -70,12 +70,17 @@ def test_each_member_is_clipped_by_its_own_norm():
             assert_same(stacked.grad[i], parameter.grad)
 
 
+def test_there_is_nothing_to_clip_before_backward():
+    with pytest.raises(ShapeError, match="no parameter has a gradient"):
+        clip_member_norms(Population.build(lambda: nn.Linear(2, 2), range(P)).parameters(), 1.0)
+
+
 def test_evaluation_in_pieces_is_evaluation(monkeypatch):
     population = Population.build(lambda: SequenceTagger(7, C, hidden_size=4, embedding_dim=4), range(P))
     tokens, targets = torch.randint(0, 7, (1, 50, T)), torch.randint(0, C, (1, 50, T))
-    whole = evaluate_members(population, (tokens, targets), cross_entropies, accuracies)
+    whole = evaluate_members(population, (tokens, targets), member_cross_entropy, member_accuracy)
     monkeypatch.setattr("ostinato.train.member_metrics._ROWS", 7 * P * T)
-    pieces = evaluate_members(population, (tokens, targets), cross_entropies, accuracies)
+    pieces = evaluate_members(population, (tokens, targets), member_cross_entropy, member_accuracy)
     assert population.training
     for a, b in zip(pieces, whole, strict=True):
         assert a.dtype == torch.float64
@@ -86,7 +91,7 @@ def test_evaluation_in_pieces_is_evaluation(monkeypatch):
 def test_evaluation_refuses_examples_for_another_number_of_members():
     population = Population.build(lambda: nn.Linear(2, 2), range(P))
     with pytest.raises(ShapeError, match=r"for a population of 3 each must be \[3, N, ...\], or \[1, N, ...\]"):
-        evaluate_members(population, (torch.zeros(2, 5, 2), torch.zeros(2, 5)), squared_errors)
+        evaluate_members(population, (torch.zeros(2, 5, 2), torch.zeros(2, 5)), member_squared_error)
 
 
 def test_epochs_in_order():
@@ -101,6 +106,8 @@ def test_epochs_in_order():
     assert batches.at(2)[0].tolist() == [[8, 9]]
     with pytest.raises(ShapeError, match="the batch size is 0"):
         Epochs((inputs, targets), 0)
+    with pytest.raises(ShapeError, match="there are 2 seeds for the examples of 3 members"):
+        Epochs((inputs, targets), 4, seeds=(1, 2))
 
 
 def test_shuffled_epochs_see_every_example_once_and_can_be_asked_in_any_order():
@@ -138,7 +145,7 @@ def test_fresh_batches():
 
 @pytest.mark.parametrize(
     ("rates", "message"),
-    [((0.1, 0.2), "there are 2 learning rates for 3 members"), ((0.1, -1.0, 0.0), "none may be negative")],
+    [((0.1, 0.2), "there are 2 learning rates for 3 members"), ((0.1, -1.0, 0.0), "each must be a number from 0 on")],
 )
 def test_learning_rates_that_are_none(rates, message):
     population = Population.build(lambda: nn.Linear(2, 2), range(P))

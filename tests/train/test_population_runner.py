@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from ostinato.errors import DataError
 from ostinato.nn import Population, SequenceClassifier, xavier_initialise
-from ostinato.train import Epochs, Fresh, PopulationRunner, Runner, accuracies, cross_entropies
+from ostinato.train import Epochs, Fresh, PopulationRunner, Runner, member_accuracy, member_cross_entropy
 from tolerances import assert_same
 
 SEEDS = (4, 0, 7)
@@ -111,7 +111,7 @@ def test_the_best_of_every_member_is_kept():
     state = fit(whole, steps=45)
     assert len({member.best_step for member in state.members}) > 1
     tokens, targets = examples(30, 1)
-    scores = accuracies(whole.population.eval()(tokens), targets)
+    scores = member_accuracy(whole.population.eval()(tokens), targets)
     for i, member in enumerate(state.members):
         assert member.ended == "finished"
         assert member.best_score == max(member.dev_score) == pytest.approx(scores[i].item())
@@ -123,7 +123,7 @@ def test_a_member_that_diverges_leaves_and_the_others_do_not_notice():
     broken = runner(evaluate_every=5)
 
     def poisoned(logits, targets):
-        losses = cross_entropies(logits, targets)
+        losses = member_cross_entropy(logits, targets)
         if poisoned.steps == 12:
             losses = losses * torch.tensor([1.0, math.nan, 1.0])
         poisoned.steps += torch.is_grad_enabled()
@@ -269,6 +269,82 @@ def test_ctrl_c_keeps_what_was_reached(tmp_path):
     assert steps[0] == 12
 
 
+def test_the_same_runner_goes_on_after_ctrl_c(tmp_path):
+    """As in a notebook: the cell is interrupted, and run again."""
+    options = {"evaluate_every": 4, "learning_rates": (0.01, 0.05, 0.0), "patience": 2}
+    expected = fit(runner(**options), 40)
+    again = runner(**options)
+    assert expected.members[2].ended == "stopped"
+
+    def press(progress):
+        if progress.step == 20:
+            raise KeyboardInterrupt
+
+    batches = Epochs(examples(), 8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(again, 40, batches, checkpoint=tmp_path / "c", progress=press)
+    assert len(again.population) == 3
+    assert_same_states(fit(again, 40, batches, checkpoint=tmp_path / "c"), expected)
+
+
+def test_a_second_training_begins_from_the_best_and_takes_the_rates_once():
+    twice = runner(evaluate_every=10, learning_rates=(0.01, 0.02, 0.03))
+    first = fit(twice, 10)
+    second = fit(twice, 10)
+    other = PopulationRunner(Population([twice.population.member(i) for i in range(3)]), None)
+    other.population.assign(first.best)
+    other.optimizer = torch.optim.Adam(other.population.parameters(), 0.01, fused=True)
+    other.evaluate_every, other.learning_rates = 10, (0.01, 0.02, 0.03)
+    assert_same_states(fit(other, 10), second)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 60}, "a training with steps 30, not 60"),
+        ({"clip_norm": 1.0}, "with clip_norm None, not 1.0"),
+        ({"lr": 0.02}, r"with learning_rates \[0.01\], not \[0.02\]"),
+        ({"learning_rates": (0.1, 0.2, 0.3)}, "with member_learning_rates None, not"),
+        ({"optimizer": "AdamW"}, "with optimizer Adam, not AdamW"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_is_of_one_recipe(changes, message, tmp_path):
+    fit(runner(), checkpoint=tmp_path / "c")
+    steps = changes.pop("steps", 30)
+    with pytest.raises(DataError, match=message):
+        fit(runner(**changes), steps, checkpoint=tmp_path / "c")
+
+
+def test_a_rate_that_was_changed_on_the_way_is_kept(tmp_path):
+    def train(stop=None):
+        again = runner(evaluate_every=4)
+
+        def halve(progress):
+            for group in again.optimizer.param_groups:
+                group["lr"] /= 2
+            if progress.step == stop:
+                raise KeyboardInterrupt
+
+        return fit(again, checkpoint=None if stop is None else tmp_path / "c", progress=halve)
+
+    expected = train()
+    with pytest.raises(KeyboardInterrupt):
+        train(stop=12)
+    assert_same_states(train(stop=-1), expected)
+
+
+def test_optimisers_that_cannot_train_a_population():
+    mixing = runner()
+    mixing.optimizer = torch.optim.Adafactor(mixing.population.parameters())
+    with pytest.raises(DataError, match="Adafactor looks at all members of a parameter at once"):
+        fit(mixing)
+    other = runner()
+    other.optimizer = torch.optim.Adam(make().parameters())
+    with pytest.raises(DataError, match="the optimiser was not made for the parameters of this population"):
+        fit(other)
+
+
 def test_progress_tells_the_scores_of_those_still_there():
     seen = []
     state = fit(runner(evaluate_every=10), progress=seen.append)
@@ -278,7 +354,11 @@ def test_progress_tells_the_scores_of_those_still_there():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"evaluate_every": 0}, "evaluate_every is 0"), ({"patience": 0}, "patience is 0; it must be at least 1")],
+    [
+        ({"evaluate_every": 0}, "evaluate_every is 0"),
+        ({"patience": 0}, "patience is 0; it must be at least 1"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0; it must be above 0"),
+    ],
 )
 def test_numbers_below_one(options, message):
     with pytest.raises(DataError, match=message):

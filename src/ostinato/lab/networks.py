@@ -59,8 +59,8 @@ def train_group(
     runner = train.PopulationRunner(
         population,
         torch.optim.Adam(population.parameters(), settings.learning_rate, fused=True),
-        loss=train.cross_entropies if exact else train.squared_errors,
-        score=train.accuracies if exact else train.negated(train.squared_errors),
+        loss=train.member_cross_entropy if exact else train.member_squared_error,
+        score=train.member_accuracy if exact else train.negated(train.member_squared_error),
         clip_norm=settings.clip_norm,
         evaluate_every=settings.evaluate_every,
     )

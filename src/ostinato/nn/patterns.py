@@ -45,7 +45,6 @@ class SequenceClassifier(Module):
         if pooling not in ("last", "mean"):
             raise ValueError(f"pooling is {pooling!r}; it must be 'last' or 'mean'")
         self.pooling = pooling
-        self.padding_idx = padding_idx
         self.embedding = None if num_embeddings is None else Embedding(num_embeddings, embedding_dim, padding_idx)
         self.recurrent = Recurrent(
             cell,
@@ -58,6 +57,9 @@ class SequenceClassifier(Module):
             backend=backend,
         )
         self.linear = Linear(hidden_size * (2 if bidirectional else 1), num_classes)
+
+    def extra_repr(self) -> str:
+        return f"pooling={self.pooling}"
 
     def forward(self, tokens: Tensor, lengths: Lengths | None = None) -> Tensor:
         """Logits [B, C] of ids [B, T] int64 (or vectors [B, T, M]), of which the first `lengths` [B] count, or all.
@@ -86,7 +88,7 @@ class SequenceClassifier(Module):
             raise ShapeError(f"tokens is {list(tokens.shape)}; it must be [{lead}{axes}]")
         if self.embedding is None:
             return self.recurrent(time_major, lengths=lengths)
-        if self.padding_idx is None and _is_table(self.embedding):
+        if _is_table(self.embedding):
             return self.recurrent(time_major, lengths=lengths, table=self.embedding.weight)
         return self.recurrent(self.embedding(time_major), lengths=lengths)
 
@@ -108,8 +110,12 @@ class SequenceTagger(SequenceClassifier):
 
 def _is_table(embedding: Module) -> bool:
     """Whether an embedding does nothing but look up, and nobody listens to what it finds."""
-    listening = embedding._forward_hooks or embedding._forward_pre_hooks or embedding._backward_hooks
-    return type(embedding) in (Embedding, StackedEmbedding) and not listening
+    if type(embedding) not in (Embedding, StackedEmbedding) or embedding.padding_idx is not None:
+        return False
+    if type(embedding) is Embedding and (embedding.max_norm or embedding.sparse or embedding.scale_grad_by_freq):
+        return False
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return not any(getattr(embedding, name) for name in hooks)
 
 
 def _mean(output: Tensor, lengths: Lengths | None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from ..errors import DefinitionError
+from ..errors import DefinitionError, ShapeError
 from .recurrent import Recurrent
 from .stacked import stacked
 
@@ -75,7 +76,10 @@ class Population(Module):
         if not -len(self) <= index < len(self):
             raise IndexError(f"there is no member {index} in a population of {len(self)}")
         module = copy.deepcopy(self._template[0])
-        module.load_state_dict({name: tensor[index] for name, tensor in self.network.state_dict().items()})
+        stacked = self.network.state_dict()
+        module.load_state_dict({name: tensor[index].clone() for name, tensor in stacked.items()}, assign=True)
+        for name, parameter in self.network.named_parameters():
+            module.get_parameter(name).requires_grad_(parameter.requires_grad)
         return module.train(self.training)
 
     def keep(self, indices: Sequence[int]) -> None:
@@ -83,13 +87,24 @@ class Population(Module):
         self.assign({name: parameter.detach()[list(indices)] for name, parameter in self.named_parameters()})
 
     def assign(self, parameters: dict[str, Tensor]) -> None:
-        """Put other numbers in the place of all parameters, for as many members as there are in these."""
+        """Put other numbers in the place of all parameters, for as many members as there are in these.
+
+        Raises:
+            ShapeError: one that is missing, or not of the shape that a member has.
+        """
         for name, parameter in self.named_parameters():
-            parameter.data = parameters[name].clone()
+            if name not in parameters or parameters[name].shape[1:] != parameter.shape[1:]:
+                there = list(parameters[name].shape) if name in parameters else "missing"
+                raise ShapeError(f"{name} is {there}; it must be [P, {', '.join(map(str, parameter.shape[1:]))}]")
+        for name, parameter in self.named_parameters():
+            parameter.data = parameters[name].to(parameter, copy=True)
             parameter.grad = None
         for module in self.modules():
             if isinstance(module, Recurrent):
                 module.population = len(self)
+
+    def extra_repr(self) -> str:
+        return f"members={len(self)}"
 
 
 def _check(members: Sequence[Module]) -> None:
@@ -98,10 +113,9 @@ def _check(members: Sequence[Module]) -> None:
     first = members[0]
     described = _description(first)
     for i, member in enumerate(members):
-        other = _description(member)
-        if other != described:
-            what = next((a for a, b in zip(other, described, strict=False) if a != b), "it has other parts")
-            raise DefinitionError(f"member {i} is not built like member 0: {what}")
+        for (what, value), (_, other) in itertools.zip_longest(_description(member), described, fillvalue=("", None)):
+            if value != other:
+                raise DefinitionError(f"member {i} is not built like member 0: {what or 'a part is missing'}")
     names: dict[int, str] = {}
     for name, parameter in first.named_parameters(remove_duplicate=False):
         if id(parameter) in names:
@@ -111,8 +125,16 @@ def _check(members: Sequence[Module]) -> None:
         raise DefinitionError(f"a {type(first).__name__} has no parameters: there is nothing to make a population of")
 
 
-def _description(module: Module) -> list[str]:
-    """What must be equal: every part with its arguments, every parameter with its shape and kind."""
-    parts = [f"{name or 'the network'} is {type(m).__name__}({m.extra_repr()})" for name, m in module.named_modules()]
-    tensors = module.state_dict().items()
-    return parts + [f"{name} is {list(t.shape)} {t.dtype} on {t.device}" for name, t in tensors]
+def _description(module: Module) -> list[tuple[str, object]]:
+    """What must be equal, each with its words: every part with its arguments, every parameter with its kind."""
+    described: list[tuple[str, object]] = []
+    for name, part in module.named_modules():
+        words = f"{name or 'the network'} is {type(part).__name__}({part.extra_repr()})"
+        described.append((words, words))
+        if isinstance(part, Recurrent):
+            described.append((f"{words} of another cell called '{part.cell}'", part.cell))
+            described.append((f"{words} on backend '{part.backend}'", part.backend))
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        words = f"{name} is {list(tensor.shape)} {tensor.dtype} on {tensor.device}, gradient {tensor.requires_grad}"
+        described.append((words, words))
+    return described

@@ -153,7 +153,7 @@ class Recurrent(Module):
             input: [T, B, M], [B, T, M] if `batch_first`, [T, M] for a single sequence, or a PackedSequence; of a
                 population [P, T, B, M], [1, T, B, M] if all share it, or [P or 1, B, T, M].
             table: [K, M] ([P, K, M] of a population); then `input` holds ids of its rows, int64 [T, B] or [B, T].
-                A table of fewer rows than there are steps is multiplied by the weights once, instead of every step.
+                A table of less than half as many rows as there are steps is multiplied by the weights once.
             hx: initial states [L*N, B, D] each ([L*N, D] for a single sequence), zeros if None: a tensor for a cell
                 with one state, else a tuple of them in the order of `cell.states`, (h, c) for an LSTM.
             lengths: [B], the steps of each sequence; past them the output is 0 and the state stands still.
@@ -184,7 +184,7 @@ class Recurrent(Module):
         self._check_ids(ids, table)
         x = ids.mT if self.batch_first else ids
         states = None if hx is None else self._check_states(hx, (x.shape[-1],))
-        if table.shape[-2] < x.shape[-2] * x.shape[-1]:
+        if 2 * table.shape[-2] < x.shape[-2] * x.shape[-1]:
             output, final = self._run(x, states, lengths, table)
         else:
             output, final = self._run(look_up(table, x), states, lengths)

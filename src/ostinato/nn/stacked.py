@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Embedding, Linear, Module, Parameter
 
-from ..errors import DefinitionError
+from ..errors import DefinitionError, ShapeError
 from .embedding import OneHotEmbedding, look_up
 from .recurrent import Recurrent
 
@@ -19,8 +19,14 @@ class StackedEmbedding(Module):
 
     def __init__(self, members: Sequence[Embedding]) -> None:
         super().__init__()
-        self.padding_idx = members[0].padding_idx
+        first = members[0]
+        if first.max_norm or first.sparse or first.scale_grad_by_freq:
+            raise DefinitionError("an Embedding with max_norm, sparse or scale_grad_by_freq cannot be in a population")
+        self.padding_idx = first.padding_idx
         self.weight = stack(m.weight for m in members)
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.weight.shape))
 
     def forward(self, ids: Tensor) -> Tensor:
         return look_up(self.weight, ids, self.padding_idx)
@@ -34,11 +40,21 @@ class StackedLinear(Module):
         self.weight = stack(m.weight for m in members)
         self.bias = None if members[0].bias is None else stack(m.bias for m in members)
 
+    def extra_repr(self) -> str:
+        members, outputs, inputs = self.weight.shape
+        return f"{members}, {inputs}, {outputs}"
+
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.flatten(1, -2).expand(len(self.weight), -1, -1)
+        members, outputs, inputs = self.weight.shape
+        if x.dim() < 3 or x.shape[0] not in (1, members) or x.shape[-1] != inputs:
+            raise ShapeError(
+                f"input is {list(x.shape)}; for a population of {members} it must be [{members}, ..., {inputs}], or "
+                f"[1, ..., {inputs}] for all of them"
+            )
+        rows = x.flatten(1, -2).expand(members, -1, -1)
         columns = self.weight.mT
         product = rows @ columns if self.bias is None else torch.baddbmm(self.bias.unsqueeze(1), rows, columns)
-        return product.view(len(self.weight), *x.shape[1:-1], -1)
+        return product.view(members, *x.shape[1:-1], outputs)
 
 
 def stack(tensors: Iterable[Tensor]) -> Parameter:

@@ -5,7 +5,7 @@ the axis away everywhere.
 
     x                      [P, T, B, M], or [1, T, B, M] shared by all P networks without being copied
     table                  [P, N, M] or None; if there is one, x is ids of its rows, [P or 1, T, B] int64, and the
-                           products of x with weight_ih are those of N rows instead of T * B
+                           products of x with weight_ih are those of N rows instead of T * B; padding has valid ids
     weight_ih              [P, Gx*D, M], a block of D rows for every gate, in the order of `cell.gates`
     weight_hh              [P, Gh*D, D] for the gates that h feeds; [P, Gh*D] if the recurrence is diagonal, else None
     bias_ih, bias_hh       [P, Gx*D], [P, Gh*D], or None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from ..cell import Cell
 from ..derive.reference import step
@@ -48,10 +47,10 @@ def run(problem: Problem) -> tuple[Tensor, tuple[Tensor, ...]]:
 
 
 def _look_up(table: Tensor, ids: Tensor) -> Tensor:
-    """Rows [P, T, B, M] of tables [P, N, M] by ids [P or 1, T, B]: a product with one-hot vectors."""
-    return torch.einsum(
-        "ptbn,pnm->ptbm", one_hot(ids, table.shape[1]).to(table.dtype).expand(len(table), -1, -1, -1), table
-    )
+    """Rows [P, T, B, M] of tables [P, N, M] by ids [P or 1, T, B]."""
+    networks, rows = table.shape[:2]
+    first = torch.arange(0, networks * rows, rows, device=ids.device).view(-1, 1, 1)
+    return table.flatten(0, 1)[ids + first]
 
 
 def _as_population(problem: Problem) -> Problem:

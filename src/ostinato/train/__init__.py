@@ -3,7 +3,7 @@
 from .batches import Batches, Epochs, Fresh
 from .checkpoint import load_weights, read_record, save_weights, write_record
 from .clipping import clip_member_norms
-from .member_metrics import accuracies, cross_entropies, evaluate_members, negated, squared_errors
+from .member_metrics import evaluate_members, member_accuracy, member_cross_entropy, member_squared_error, negated
 from .metrics import accuracy, evaluate
 from .population_runner import PopulationProgress, PopulationRunner
 from .rates import LearningRates
@@ -23,16 +23,16 @@ __all__ = [
     "Progress",
     "Runner",
     "TrainingState",
-    "accuracies",
     "accuracy",
     "clip_member_norms",
-    "cross_entropies",
     "evaluate",
     "evaluate_members",
     "load_weights",
+    "member_accuracy",
+    "member_cross_entropy",
+    "member_squared_error",
     "negated",
     "read_record",
     "save_weights",
-    "squared_errors",
     "write_record",
 ]

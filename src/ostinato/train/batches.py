@@ -30,14 +30,17 @@ class Epochs(Batches):
     Args:
         examples: [P, N, ...] each, or [1, N, ...] for all members.
         batch_size: B; the last batch of an epoch may be smaller.
-        seeds: one a member, for an order of its own in every epoch: that which a `Runner` draws from the seed. None
-            keeps the order of the examples.
+        seeds: one a member, for an order of its own in every epoch: that which a `Runner` draws from the seed, in a
+            copy of the examples for every member. None keeps the order of the examples, and copies nothing.
     """
 
     def __init__(self, examples: Examples, batch_size: int, seeds: Sequence[int] | None = None) -> None:
         if batch_size < 1:
             raise ShapeError(f"the batch size is {batch_size}; it must be at least 1")
         self._examples, self._batch_size = tuple(examples), batch_size
+        members = max(len(tensor) for tensor in self._examples)
+        if seeds is not None and members not in (1, len(seeds)):
+            raise ShapeError(f"there are {len(seeds)} seeds for the examples of {members} members")
         self._seeds = None if seeds is None else list(seeds)
         self._orders = _Orders(self._seeds or [], self._examples[0].shape[1])
         self._epoch = -1
@@ -107,6 +110,8 @@ class Fresh(Batches):
     def __init__(
         self, draw: Callable[[int, int], Examples], seeds: Sequence[int], batch_size: int, batches_a_block: int = 20
     ) -> None:
+        if batch_size < 1 or batches_a_block < 1:
+            raise ShapeError(f"batch_size ({batch_size}) and batches_a_block ({batches_a_block}) must be at least 1")
         self._draw, self._seeds, self._batch_size, self._per_block = draw, list(seeds), batch_size, batches_a_block
         self._block, self._batches = -1, []
 

@@ -15,36 +15,34 @@ from .metrics import Examples
 #: Takes what a population gives, [P, B, ...], and the targets, [P, B, ...] or [1, B, ...]; returns [P].
 MemberCriterion = Callable[[Tensor, Tensor], Tensor]
 
-#: A target that asks for nothing: torch's `ignore_index`.
-IGNORED = -100
+# A target that asks for nothing, as in torch's cross_entropy.
+_IGNORE_INDEX = -100
 
 # How many steps of how many sequences are evaluated at a time.
 _ROWS = 1 << 18
 
 
-def cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean cross-entropy of each member, over the targets that are not `IGNORED`: [P].
+def member_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean cross-entropy of each member, over the targets that are not -100: [P].
 
     Args:
         logits: [P, B, C], or [P, B, T, C] where there is a target for every step.
         targets: [P or 1, B] or [P or 1, B, T].
     """
     targets = targets.expand(logits.shape[:-1])
-    losses = functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none", ignore_index=IGNORED)
-    losses = losses.view(len(logits), -1)
-    if targets.dim() == 2:  # one target a sequence: none is ignored
-        return losses.mean(1)
-    return losses.sum(1) / (targets != IGNORED).flatten(1).sum(1)
+    losses = functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none")
+    asked = (targets != _IGNORE_INDEX).flatten(1).sum(1)
+    return losses.view(len(logits), -1).sum(1) / asked
 
 
-def accuracies(logits: Tensor, targets: Tensor) -> Tensor:
-    """The share of right classes of each member, over the targets that are not `IGNORED`: [P]. Shapes: see above."""
-    asked = (targets != IGNORED).expand(logits.shape[:-1])
+def member_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The share of right classes of each member, over the targets that are not -100: [P]. Shapes: see above."""
+    asked = (targets != _IGNORE_INDEX).expand(logits.shape[:-1])
     right = (logits.argmax(-1) == targets) & asked
     return right.flatten(1).sum(1).double() / asked.flatten(1).sum(1)
 
 
-def squared_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+def member_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """The mean squared error of each member, outputs [P, B, 1] and targets [P or 1, B]: [P]."""
     return (outputs.squeeze(-1) - targets).square().flatten(1).mean(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +18,13 @@ from ..nn import Population
 from .batches import Batches
 from .clipping import clip_member_norms
 from .interrupt import interrupts
-from .member_metrics import MemberCriterion, accuracies, cross_entropies, evaluate_members
+from .member_metrics import MemberCriterion, evaluate_members, member_accuracy, member_cross_entropy
 from .metrics import Examples
 from .rates import LearningRates
 from .training_state import TrainingState, load_state, narrow_optimizer, save_state
+
+# Optimisers of torch whose step of one number depends on the others.
+_MIXING = ("Adafactor", "LBFGS", "Muon")
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,13 @@ class PopulationProgress:
 class PopulationRunner:
     """Trains a population and keeps the best of every member.
 
-    A member that ends early leaves the population, which is the faster for it: one whose loss is not finite, and with
-    `patience` one whose score rises no more. The others do not notice.
+    At an evaluation a member can leave the population, which is the faster for it: one whose loss was not finite since
+    the evaluation before, and with `patience` one whose score rises no more. The others do not notice.
 
     Attributes:
         population: gives [P, B, ...] of the inputs of a batch.
-        optimizer: torch's, made by the caller for the parameters of the population.
+        optimizer: one of torch's whose step is number by number (SGD, Adam, AdamW, RMSprop, Adagrad), made by the
+            caller for the parameters of the population.
         loss: what each member minimises.
         score: what its best model is chosen by; higher is better, the first of equals is kept.
         clip_norm: the norm that the gradient of each member is clipped to, or None.
@@ -52,8 +57,8 @@ class PopulationRunner:
 
     population: Population
     optimizer: Optimizer
-    loss: MemberCriterion = cross_entropies
-    score: MemberCriterion = accuracies
+    loss: MemberCriterion = member_cross_entropy
+    score: MemberCriterion = member_accuracy
     clip_norm: float | None = None
     evaluate_every: int = 100
     patience: int | None = None
@@ -69,7 +74,7 @@ class PopulationRunner:
         checkpoint_seconds: float = 5.0,
         progress: Callable[[PopulationProgress], None] = lambda _: None,
     ) -> TrainingState:
-        """Train, once, for `steps` steps. The population then holds the best of every member, and all are in it.
+        """Train for `steps` steps. However it ends, the population then holds the best of every member so far.
 
         With a `checkpoint`, a training that was killed goes on from that file, with the numbers it would have had: the
         steps since it was written are made again. It stays there when the training is over. Ctrl-C, or a
@@ -84,10 +89,36 @@ class PopulationRunner:
             DataError: a number below 1, or a checkpoint of another training.
             KeyboardInterrupt: Ctrl-C.
         """
+        self._check(steps)
+        training = _Training(self, batches, dev, steps, checkpoint)
+        try:
+            self._train(training, steps, checkpoint_seconds, progress)
+        finally:
+            training.end()
+        return training.state
+
+    def _check(self, steps: int) -> None:
         for name, value in (("steps", steps), ("evaluate_every", self.evaluate_every), ("patience", self.patience)):
             if value is not None and value < 1:
                 raise DataError(f"{name} is {value}; it must be at least 1")
-        training = _Training(self, batches, dev, checkpoint)
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise DataError(f"clip_norm is {self.clip_norm}; it must be above 0")
+        if type(self.optimizer).__name__ in _MIXING:
+            raise DataError(
+                f"{type(self.optimizer).__name__} looks at all members of a parameter at once; take one whose step is "
+                "number by number: SGD, Adam, AdamW, RMSprop, Adagrad"
+            )
+        ours = {id(p) for p in self.population.parameters() if p.requires_grad}
+        if not ours <= {id(p) for group in self.optimizer.param_groups for p in group["params"]}:
+            raise DataError("the optimiser was not made for the parameters of this population")
+
+    def _train(
+        self,
+        training: _Training,
+        steps: int,
+        checkpoint_seconds: float,
+        progress: Callable[[PopulationProgress], None],
+    ) -> None:
         state, saved = training.state, time.perf_counter()
         with interrupts() as interrupted:
             while state.running and (state.step < steps or state.loss_count):
@@ -106,26 +137,41 @@ class PopulationRunner:
                 if time.perf_counter() - saved > checkpoint_seconds:
                     training.save()
                     saved = time.perf_counter()
-        return training.finish()
+        training.finish()
 
 
 class _Training:
     """One call of `fit`."""
 
     def __init__(
-        self, runner: PopulationRunner, batches: Batches, dev: Examples, checkpoint: str | Path | None
+        self, runner: PopulationRunner, batches: Batches, dev: Examples, steps: int, checkpoint: str | Path | None
     ) -> None:
-        self.runner, self.batches, self.dev, self.checkpoint = runner, batches, tuple(dev), checkpoint
+        self.runner, self.batches, self.dev, self.checkpoint = runner, copy.copy(batches), tuple(dev), checkpoint
         self.population, self.optimizer = runner.population, runner.optimizer
         self.parameters: list[Parameter] = list(self.population.parameters())
+        recipe: dict[str, object] = {
+            "steps": steps,
+            "evaluate_every": runner.evaluate_every,
+            "clip_norm": runner.clip_norm,
+            "patience": runner.patience,
+            "optimizer": type(self.optimizer).__name__,
+            "learning_rates": [float(group["lr"]) for group in self.optimizer.param_groups],
+            "member_learning_rates": None if runner.learning_rates is None else list(runner.learning_rates),
+        }
+        self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.rates = None
         if runner.learning_rates is not None:
             self.rates = LearningRates(self.optimizer, runner.learning_rates)
-        if checkpoint is not None and Path(checkpoint).exists():
-            self.state = load_state(checkpoint, self.population, self.optimizer)
-            self._keep_data(self.state.running)
-        else:
-            self.state = TrainingState.begin(self.population)
+        try:
+            if checkpoint is not None and Path(checkpoint).exists():
+                self.state = load_state(checkpoint, self.population, self.optimizer, recipe)
+                self._keep_data(self.state.running)
+            else:
+                self.state = TrainingState.begin(self.population, recipe)
+        except BaseException:
+            if self.rates is not None:
+                self.rates.remove()
+            raise
         self.begin = time.perf_counter() - self.state.seconds
         self.population.train()
 
@@ -202,11 +248,20 @@ class _Training:
             self.state.seconds = time.perf_counter() - self.begin
             save_state(self.checkpoint, self.state, self.population, self.optimizer)
 
-    def finish(self) -> TrainingState:
+    def finish(self) -> None:
+        """All steps are made, or nobody is left to make them."""
         state = self.state
         for number in state.running:
             state.members[number].ended = "finished"
-        self.population.assign(state.best)
+        state.running = []
         state.seconds = time.perf_counter() - self.begin
         self.save()
-        return state
+
+    def end(self) -> None:
+        """Whatever ended it: all members are back, each at its best, and the optimiser knows nothing of the past."""
+        self.population.assign(self.state.best)
+        self.optimizer.state.clear()
+        for group, rate in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
+            group["lr"] = rate
+        if self.rates is not None:
+            self.rates.remove()
