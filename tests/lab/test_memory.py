@@ -279,17 +279,18 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_what_a_killed_process_left_is_nothing_else(tmp_path):
-    for name in ("run.lock", "run.holder", ".run.holder.12", ".run.sqlite.12", ".run.sqlite.12-journal"):
+    for name in ("run.lock", "run.holder", ".run.holder.12.part", ".run.sqlite.12.part", ".run.sqlite.12.part-journal"):
         (tmp_path / name).touch()
     (tmp_path / "run.sqlite-wal").touch()
     with pytest.raises(DataError, match="is not the folder of a run"):
         memory.run(SHORT, tmp_path)
     (tmp_path / "run.sqlite-wal").unlink()
     memory.run(SHORT, tmp_path)
-    (tmp_path / ".hidden").touch()
-    (tmp_path / "models" / ".srn-4.safetensors.12").touch()
+    (tmp_path / ".notes.2024").touch()  # the user's, as is the folder
+    (tmp_path / "training" / "old").mkdir()
+    (tmp_path / "models" / ".srn-4.safetensors.12.part").touch()
     memory.run(SHORT, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {".hidden", "models", "run.lock", "run.sqlite", "training"}
+    assert {path.name for path in tmp_path.iterdir()} == {".notes.2024", "models", "run.lock", "run.sqlite", "training"}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["srn-4-seeds-2-to-4.safetensors"]
 
 
@@ -298,7 +299,9 @@ def test_the_state_of_a_training_that_is_damaged(tmp_path):
         memory.run(SETTINGS, tmp_path, progress=stop_at("lstm", 5, 30))
     (state,) = (tmp_path / "training").iterdir()
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(DataError, match=f"^{state} is not the state of a training: "):
+    with pytest.raises(
+        DataError, match=f"^{state} is not the state of a training .*: delete it, and that training begins again"
+    ):
         memory.run(SETTINGS, tmp_path)
 
 
@@ -335,7 +338,7 @@ def test_cells_of_ones_own(tmp_path):
     assert train.evaluate(network, data.test, train.accuracy) == [pytest.approx(results[3].test)]
     assert memory.run(settings, tmp_path / "run", own(tmp_path, MGU), nothing) == results
     changed = own(tmp_path, MGU.replace("(1 - f) * h", "(1 - f) * tanh(h)"))
-    with pytest.raises(DataError, match="run holds networks of other data or other cells of these names: choose"):
+    with pytest.raises(DataError, match=r"run holds networks of other .*: choose"):
         memory.run(settings, tmp_path / "run", changed)
 
 
@@ -365,7 +368,7 @@ def test_data_of_ones_own(tmp_path):
     network = memory.network(tmp_path / "run", "srn", 4, 3)
     assert train.evaluate(network, data.test, train.accuracy) == [pytest.approx(results[1].test)]
     DigitSum.generate(4, copies=1, seed=98).write(tmp_path / "data" / "4")
-    with pytest.raises(DataError, match="run holds networks of other data or other cells of these names: choose"):
+    with pytest.raises(DataError, match=r"run holds networks of other .*: choose"):
         memory.run(settings, tmp_path / "run")
 
 

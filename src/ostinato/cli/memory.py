@@ -47,7 +47,8 @@ def memory(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     epochs: Annotated[
-        int | None, typer.Option(rich_help_panel=_RECIPE, help="Passes over the training sequences of digit-sum.")
+        int | None,
+        typer.Option(rich_help_panel=_RECIPE, help="Passes over the training sequences, where they are fixed."),
     ] = None,
     steps: Annotated[int | None, typer.Option(rich_help_panel=_RECIPE, help="Or: how many batches.")] = None,
     batch_size: Annotated[int | None, typer.Option(rich_help_panel=_RECIPE, help="Sequences a batch.")] = None,

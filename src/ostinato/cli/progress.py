@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from ..lab.memory import Progress, Report
+    from ..lab.memory import Listener, Progress
 
 # Seconds between two lines.
 _PAUSE = 10
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
+def progress() -> Iterator[Listener]:
     """What to call with the progress of a run."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn

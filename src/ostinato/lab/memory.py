@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from ..cell import Cell
 from ..cells import CELLS, find
 from ..derive.numba_source import kernel_source
 from ..errors import DataError
+from ..files import is_half_written
 from . import store
 from .environment import machine, now, versions
 from .lock import lock
@@ -28,9 +28,6 @@ from .workers import run as run_workers
 # Networks of a population: more are hardly faster each. Where there are few populations they are smaller, so that more
 # than one processor has work. It depends on the settings alone: any machine can go on where another one stopped.
 _MEMBERS, _MEMBERS_OF_FEW, _FEW = 16, 8, 3
-
-# What a process that was killed was writing.
-_HALF_WRITTEN = re.compile(r"\..+\.\d+(-journal)?")
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,15 @@ class Progress:
     fraction: float
 
 
-Report = Callable[[Progress], None]
+#: What is told of the progress of a run.
+Listener = Callable[[Progress], None]
 
 
 def run(
     settings: Settings,
     folder: str | Path,
     own: Mapping[str, Cell] | None = None,
-    progress: Report = lambda _: None,
+    progress: Listener = lambda _: None,
     workers: int = 1,
 ) -> list[Result]:
     """Train what the folder does not hold yet; the results are in `folder/run.sqlite`, the models beside it.
@@ -66,7 +64,8 @@ def run(
 
     Args:
         own: cells that are not of the library, by their names in the settings.
-        workers: processes, each of which trains a population; 1: this process does.
+        workers: processes, each of which trains a population; 1: this process does. More than one start the program
+            afresh, so a script of one's own calls this below `if __name__ == "__main__":`.
 
     Raises:
         DataError: the folder belongs to a run with other settings, or to another process, or data files are wrong.
@@ -95,7 +94,7 @@ def _train(
     folder: Path,
     kept: store.Store,
     workers: int,
-    progress: Report,
+    progress: Listener,
 ) -> None:
     """Train the missing groups, the longest first, and keep their results."""
     missing = sorted(missing, key=_cost, reverse=True)
@@ -153,9 +152,12 @@ def network(folder: str | Path, cell: str | Cell, length: int, seed: int) -> Any
     """
     known = cell if isinstance(cell, Cell) else find(cell)
     with store.open_store(folder, read_only=True) as kept:
-        settings, results = _settings(kept.run()), kept.results(curves=False)
+        kept_run, results = kept.run(), kept.results(curves=False)
+    settings = _settings(kept_run)
     if (known.name, length, seed) not in {(result.cell, result.length, result.seed) for result in results}:
         raise DataError(f"{folder} holds no network of cell {known}, length {length} and seed {seed}")
+    if _definition(known) not in kept_run.settings["definitions"]:
+        raise DataError(f"{folder} was trained with another cell called '{known}' than this one")
     groups = _groups(settings, [known] * len(settings.cells))
     group = next(group for group in groups if group.length == length and seed in group.seeds)
     return load_network(settings, group, seed, Path(folder))
@@ -176,7 +178,7 @@ def _check_folder(folder: Path) -> None:
     if not (folder / store.FILE).exists() and folder.exists():
         strange = [] if folder.is_dir() else [folder]
         ours = ("run.lock", "run.holder")
-        strange = strange or [p for p in folder.iterdir() if p.name not in ours and not _is_half_written(p)]
+        strange = strange or [p for p in folder.iterdir() if p.name not in ours and not is_half_written(p)]
         if strange:
             raise DataError(
                 f"{folder} is there already and is not the folder of a run: choose another, or an empty one"
@@ -186,17 +188,17 @@ def _check_folder(folder: Path) -> None:
 def _claim(settings: Settings, cells: Mapping[str, Cell], folder: Path) -> store.Store:
     """Begin the run, or see that the one in the folder is the same."""
     measures = {"metric": settings.found_task.metric, "threshold": settings.found_task.threshold}
-    described = {**_as_json(settings), **measures, "fingerprint": _fingerprint(settings, cells)}
+    prints = {"definitions": [_definition(cell) for cell in cells.values()], "fingerprint": _fingerprint(settings)}
+    described = {**_as_json(settings), **measures, **prints}
     if not (folder / store.FILE).exists():
         run = Run("memory", settings.command(), described, versions(), machine(), now())
         return store.create(folder, run)
     theirs = about(folder)
     for name, new in described.items():
         old = theirs.settings.get(name)
-        if name == "fingerprint" and old != new:
-            raise DataError(
-                f"{folder} holds networks of other data or other cells of these names: choose another folder"
-            )
+        if name in prints and old != new:
+            what = "data" if name == "fingerprint" else "cells of these names"
+            raise DataError(f"{folder} holds networks of other {what}: choose another folder")
         if old != new:
             raise DataError(
                 f"{folder} holds a run with {name.replace('_', ' ')} {_words(old)}, not {_words(new)}: "
@@ -212,11 +214,14 @@ def _claim(settings: Settings, cells: Mapping[str, Cell], folder: Path) -> store
     return store.open_store(folder)
 
 
-def _fingerprint(settings: Settings, cells: Mapping[str, Cell]) -> str:
-    """Of what the settings only name: cells of one's own, and the examples of the first seed."""
+def _definition(cell: Cell) -> str:
+    """Of what the settings only name: what a cell computes."""
+    return hashlib.sha256(kernel_source(cell).encode()).hexdigest()[:16]
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Of the examples of the first seed, which may come from files."""
     digest = hashlib.sha256()
-    for cell in cells.values():
-        digest.update(kernel_source(cell).encode())
     for length in settings.lengths:
         for split in load_data(settings, length, settings.seed):
             for tensor in split or ():
@@ -229,13 +234,9 @@ def _sweep(folder: Path, missing: list[Group]) -> None:
     training = folder / "training"
     training.mkdir(exist_ok=True)
     wanted = [training_file(folder, group) for group in missing]
-    unwanted = [path for path in training.iterdir() if path not in wanted]
-    for path in (*unwanted, *filter(_is_half_written, (*folder.glob(".*"), *folder.glob("models/.*")))):
+    ended = [path for path in training.glob("*.safetensors") if path not in wanted]
+    for path in (*ended, *filter(is_half_written, (*folder.glob(".*"), *folder.glob("*/.*")))):
         path.unlink()
-
-
-def _is_half_written(path: Path) -> bool:
-    return _HALF_WRITTEN.fullmatch(path.name) is not None
 
 
 def _groups(settings: Settings, cells: list[Cell]) -> list[Group]:

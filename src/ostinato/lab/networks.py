@@ -102,7 +102,8 @@ def load_network(settings: Settings, group: Group, seed: int, folder: Path) -> S
         tensors = safetensors.torch.load(path.read_bytes())
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
-    network = make_network(settings.found_task, group.cell, settings.hidden_size)
+    with torch.random.fork_rng(devices=[]):  # to make it draws numbers that are thrown away
+        network = make_network(settings.found_task, group.cell, settings.hidden_size)
     network.load_state_dict({name: tensor[group.seeds.index(seed)] for name, tensor in tensors.items()})
     return network
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import temporary_name
 from .database import BESIDE, explained, to_read, to_write
 from .results import Curve, Result, Run
 
@@ -188,7 +188,8 @@ def create(folder: str | Path, run: Run) -> Store:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in BESIDE:  # of a file that was deleted: SQLite would take them for parts of ours
         path.with_name(FILE + left).unlink(missing_ok=True)
-    temporary = path.with_name(f".{FILE}.{os.getpid()}")
+    temporary = temporary_name(path)
+    temporary.unlink(missing_ok=True)  # of a process of this number, that was killed
     try:
         with explained(path), closing(sqlite3.connect(temporary)) as connection:
             _fill(connection, run)

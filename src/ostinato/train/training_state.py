@@ -122,7 +122,7 @@ def load_state(
         old = state.recipe.get(name)
         if old != value:
             raise DataError(
-                f"{path} is the state of a training with {name} {old}, not {value}: go on with that, or use another file"
+                f"{path} is the state of a training with {name} {old}, not {value}: go on with that, or elsewhere"
             )
     population.assign(now)
     for group, rate in zip(optimizer.param_groups, learning_rates, strict=True):
