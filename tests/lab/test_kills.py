@@ -26,7 +26,7 @@ from ostinato.train import Epochs, PopulationRunner
 #: Of the moments.
 SEED = 20260501
 
-SETTINGS = Settings.of(cells=("srn", "lstm"), lengths=(4, 5), seeds=3, steps=800, hidden_size=8, evaluate_every=50)
+SETTINGS = Settings.of(cells=("srn", "lstm"), lengths=(4, 5), seeds=3, steps=600, hidden_size=8, evaluate_every=50)
 
 # The program, but for how often it writes: kills shall fall into writes, and not just between them. Workers import it.
 PROGRAM = """
@@ -119,12 +119,12 @@ class Started:
 KILLS = [
     (1, "started", 1.5, signal.SIGKILL),
     (1, "started", 1.5, signal.SIGTERM),
+    (1, "started", 1.5, signal.SIGKILL),
     (2, "locked", 2.5, signal.SIGKILL),
     (1, "locked", 0.03, signal.SIGKILL),
     (1, "training", 0.1, signal.SIGKILL),
     (2, "training", 0.2, signal.SIGKILL),
     (1, "training", 0.1, signal.SIGINT),
-    (2, "training", 0.2, signal.SIGINT),
     (1, "training", 0.1, signal.SIGTERM),
     (1, "result", 0.03, signal.SIGKILL),
     (1, "complete", 0.4, signal.SIGKILL),
@@ -166,7 +166,7 @@ def test_killed_at_random_moments(undisturbed, tmp_path):
 
 # Before and inside of everything that is written, one process.
 
-SMALL = replace(SETTINGS, lengths=(4,), seeds=2, steps=2, hidden_size=4, evaluate_every=2)
+SMALL = replace(SETTINGS, cells=("lstm",), lengths=(4,), seeds=2, steps=2, hidden_size=4, evaluate_every=2)
 
 
 class Killer:
@@ -239,17 +239,17 @@ def test_killed_at_every_write(monkeypatch, tmp_path):
     steps, draw = Steps(monkeypatch), random.Random(SEED)
     memory.run(SMALL, tmp_path / "undisturbed")
     expected, needed = numbers(tmp_path / "undisturbed"), steps.since()
-    assert needed == 2 * 2
+    assert needed == 2
     for n in count():
         folder = tmp_path / str(n)
         kills = run_killed(folder, n)
         if not kills:
             break
         if n % 4 == 0:
-            kills += run_killed(folder, draw.randrange(60))  # and once more while it goes on
+            kills += run_killed(folder, draw.randrange(40))  # and once more while it goes on
         memory.run(SMALL, folder)
         assert numbers(folder) == expected, n
         assert steps.since() <= needed + kills, n  # no more than the latest step is made again
         assert_nothing_is_left(folder)
-    assert n > 60
+    assert n > 40
     assert numbers(folder) == expected
