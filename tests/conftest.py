@@ -1,6 +1,8 @@
-"""What every test shares: small work runs on one thread, and uninitialised memory is NaN."""
+"""What every test shares: one thread, uninitialised memory that is NaN, and Ctrl-C as it was before."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 import torch
@@ -28,3 +30,11 @@ def uninitialised_memory_is_nan():
     yield
     torch.utils.deterministic.fill_uninitialized_memory = before[0]
     torch.use_deterministic_algorithms(before[1])
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_stays_as_it_was():
+    """The command line takes SIGINT over, and a test may call it within this process."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
