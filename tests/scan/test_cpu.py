@@ -14,7 +14,7 @@ from ostinato.cell import cell
 from ostinato.cells import CELLS
 from ostinato.errors import BackendError
 from ostinato.expr import compare, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
-from ostinato.scan import cpu, reference, scan, threads
+from ostinato.scan import cpu, memory, reference, scan, threads
 from ostinato.scan.plan import Plan
 from tolerances import assert_same
 
@@ -75,8 +75,10 @@ def test_an_unknown_backend_is_refused_with_the_names_there_are():
 
 def test_without_gradients_nothing_is_kept(monkeypatch):
     rows = []
-    empty = cpu.empty
-    monkeypatch.setattr(cpu, "empty", lambda *shape, dtype: rows.append(shape[0]) or empty(*shape, dtype=dtype))
+    for name in ("empty", "borrow"):
+        take = getattr(cpu, name)
+        spy = lambda *shape, dtype, take=take: rows.append(shape[0]) or take(*shape, dtype=dtype)  # noqa: E731
+        monkeypatch.setattr(cpu, name, spy)
     case = random_case(LSTM, steps=50, batch=4, dtype=torch.float32)
     with torch.no_grad():
         output = case.run("cpu").output
@@ -217,3 +219,19 @@ def test_integer_lengths_of_any_kind_are_taken():
     expected = replace(case, lengths=torch.tensor([2, 4, 0])).run("cpu").output
     for lengths in ([2, 4, 0], torch.tensor([2, 4, 0], dtype=torch.int32)):
         assert torch.equal(scan(LSTM, case.x, case.weights, case.state, lengths=lengths).output, expected)
+
+
+def test_a_buffer_is_used_again_and_only_by_one_at_a_time():
+    """Two trainings in turns, of equal sizes: neither finds the other's numbers in its buffers."""
+    case = random_case(CELLS["lstm"], steps=40, batch=30, units=20, dtype=torch.float32)
+    alone = everything(case, "cpu")
+    memory._waiting.clear()
+    named = {name: tensor.requires_grad_() for name, tensor in case.tensors().items()}
+    first, second = case.with_tensors(named).run("cpu"), case.with_tensors(named).run("cpu")
+    for result in (second, first):
+        (gradient,) = torch.autograd.grad(result.output.sum(), named["weight_hh"])
+        expected = torch.autograd.grad(case.with_tensors(named).run("reference").output.sum(), named["weight_hh"])[0]
+        assert_same(gradient, expected)
+    assert_same(everything(case, "cpu")["output"], alone["output"])
+    assert memory._waiting
+    assert all(tensor.nbytes <= memory._MOST for tensor in memory._waiting.values())

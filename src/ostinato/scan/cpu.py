@@ -10,7 +10,7 @@ from torch import Tensor
 from . import reference
 from .contract import Problem, Weights
 from .kernels import BLOCK_ROWS
-from .memory import empty, scratch
+from .memory import borrow, empty, give_back, scratch
 from .parameters import Parameters, address, restore
 from .plan import DTYPES, Plan, plan
 
@@ -61,8 +61,8 @@ class _Forward:
         self.ids = None if ids is None else plan.rows.gather(ids.unsqueeze(-1))
         self.parameters = Parameters(plan, weights)
         self.output = empty(count, sizes.units, dtype=dtype)
-        self.slots = empty(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
-        self.kept = empty(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
+        self.slots = borrow(count if keep else sizes.population * sizes.batch, plan.slots_row, dtype=dtype)
+        self.kept = borrow(plan.blocks.kept if keep else 0, count, sizes.units, dtype=dtype)
         self.state = _planes(plan, state)
         buffer, (panels_x, panels_h, bias, products) = scratch(
             sizes.population * plan.whole(plan.x_columns) * sizes.inputs,
@@ -87,7 +87,9 @@ class _Forward:
             "output": self.output.data_ptr(),
         }
         plan.launch("forward", "forward" if keep else "inference", plan.work, arguments)
-        del buffer  # until here the kernel used it
+        give_back(buffer)
+        if not keep:
+            give_back(self.slots)
 
     def results(self) -> tuple[Tensor, ...]:
         """Output and final states, once: they belong to the caller, who may change them."""
@@ -199,7 +201,8 @@ class _Backward:
             "blocks": panels,
         }
         plan.launch("backward", "backward", (1 + want_x + want_weights) * plan.work, arguments)
-        del buffer  # until here the kernel used it
+        for done in (buffer, run.slots, run.kept):
+            give_back(done)
 
     def gradients(self) -> list[Tensor | None]:
         """The gradients of the inputs of the scan, in their order; shapes with a population axis."""
