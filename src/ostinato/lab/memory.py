@@ -205,13 +205,18 @@ def _claim(settings: Settings, cells: Mapping[str, Cell], folder: Path) -> store
                 "continue it with its own settings, or choose another folder"
             )
     for package, old in theirs.versions.items():
-        new = versions().get(package)
-        if package != "ostinato" and old != new:
+        new = versions().get(package, "none")
+        if package != "ostinato" and _release(old) != _release(new):
             raise DataError(
                 f"{folder} was begun with {package} {old}, this is {new}: the networks of a run are trained by one "
                 "version; choose another folder"
             )
     return store.open_store(folder)
+
+
+def _release(version: str) -> str:
+    """1.2 of 1.2.3+cpu: what decides how numbers round."""
+    return ".".join(version.partition("+")[0].split(".")[:2])
 
 
 def _definition(cell: Cell) -> str:
