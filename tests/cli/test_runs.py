@@ -240,10 +240,10 @@ def test_compare_a_run_with_a_copy_of_it(here):
 
 def test_export_to_standard_output(here):
     table = pl.read_csv(io.StringIO(invoke("export", "runs/first").stdout))
-    assert table["cell"].to_list() == ["srn", "lstm", "lstm", "srn"]
-    assert table["test"].to_list() == [0.125, 0.9375, 0.1, None]
+    assert table["cell"].to_list() == ["srn", "lstm", "srn", "lstm"]  # by length, and as the settings name them
+    assert table["test"].to_list() == [None, 0.9375, 0.125, 0.1]
     rows = strict(invoke("export", "runs/first", "--format", "json").stdout)
-    assert [row["dev"] for row in rows] == [0.25, 1.0, 0.1, None]
+    assert [row["dev"] for row in rows] == [None, 1.0, 0.25, 0.1]
     curves = pl.read_csv(io.StringIO(invoke("export", "runs/first", "--curves").stdout))
     assert curves.columns == ["cell", "length", "seed", "step", "train_loss", "dev_loss", "dev"]
     assert len(curves) == 5
@@ -261,7 +261,7 @@ def test_export_to_standard_output(here):
 )
 def test_export_to_a_file(here, name, options, read):
     assert invoke("export", "runs/first", "--out", name, *options).output == ""
-    assert read(here / name)["test"].to_list() == [0.125, 0.9375, 0.1, None]
+    assert read(here / name)["test"].to_list() == [None, 0.9375, 0.125, 0.1]
 
 
 # Refusals, help, pipes.

@@ -276,10 +276,12 @@ def export(
 
 
 def _read(folder: Path, curves: bool = False) -> tuple[Run, list[Result]]:
+    from ..lab.runs import ordered
     from ..lab.store import open_store
 
     with open_store(folder, read_only=True) as store:
-        return store.run(), store.results(curves=curves)
+        run = store.run()
+        return run, ordered(run, store.results(curves=curves))
 
 
 def _minute(run: Run) -> str:

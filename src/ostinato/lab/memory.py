@@ -22,6 +22,7 @@ from .lock import lock
 from .networks import Group, load_data, load_network, train_group, training_file
 from .recipe import Settings
 from .results import Result, Run
+from .runs import ordered
 from .workers import Tell
 from .workers import run as run_workers
 
@@ -129,10 +130,7 @@ def finished(folder: str | Path) -> list[Result]:
     if not (Path(folder) / store.FILE).exists():
         return []
     with store.open_store(folder, read_only=True) as kept:
-        specs = kept.run().settings.get("cells", [])
-        order = {spec.rpartition(":")[2]: k for k, spec in enumerate(specs)}
-        # A file may have a cell under another name than the cell itself has.
-        return sorted(kept.results(), key=lambda r: (r.length, order.get(r.cell, len(order)), r.cell, r.seed))
+        return ordered(kept.run(), kept.results())
 
 
 def about(folder: str | Path) -> Run:

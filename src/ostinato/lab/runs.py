@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from ..errors import DataError
 from .measure import Measure
-from .results import Run
+from .results import Result, Run
 from .store import FILE, open_store
 
 
@@ -50,6 +51,13 @@ def _look(folder: Path) -> Found:
             return Found(folder, store.run(), store.count())
     except (DataError, OSError) as error:
         return Found(folder, None, problem=str(error))
+
+
+def ordered(run: Run, results: Sequence[Result]) -> list[Result]:
+    """By length, by cell in the order of the settings, by seed; they are kept in the order in which they were ready."""
+    order = {spec.rpartition(":")[2]: k for k, spec in enumerate(run.settings.get("cells", []))}
+    # A file may have a cell under another name than the cell itself has.
+    return sorted(results, key=lambda r: (r.length, order.get(r.cell, len(order)), r.cell, r.seed))
 
 
 def planned(run: Run) -> int | None:

@@ -343,7 +343,8 @@ def _check_dtype(x: Tensor, weights: Weights) -> None:
     dtype = weights.weight_ih.dtype
     if x.dtype != dtype:
         raise ShapeError(
-            f"input is {x.dtype}, the parameters are {dtype}: convert with input.to({dtype}) or module.to({x.dtype})"
+            f"input is {x.dtype}, the parameters are {dtype}: convert with input.to({dtype})"
+            + (f" or module.to({x.dtype})" if x.is_floating_point() else "")
         )
 
 
